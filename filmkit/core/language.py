@@ -16,7 +16,6 @@ What the model read and said is never translated.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -96,7 +95,6 @@ GROUPED_FROM_FIVE_DIGITS = {"be", "bg", "es", "es_ES", "et", "hu", "hy", "ia", "
 GROUPED_FROM_FIVE_DIGITS |= {"ka", "lv", "pl", "pt_PT", "sl", "sq"}
 
 CHARACTERS_A_WORD = 1.6  # of Chinese, Japanese or Korean: about so many take as long as a word
-ENGLISH_UNITS = ("", "thousand", "million", "billion")
 ABBREVIATIONS = re.compile(r"\b(gpu|gqa|kv|mha|mla|mqa)\b", re.IGNORECASE)
 
 
@@ -167,29 +165,6 @@ class Language:
         if self.code == DEFAULT_LANGUAGE:
             return f"{number}%"
         return str(self.locale.percent_formats[None].pattern).replace("#,##0", number)
-
-    def counting_unit(self, largest: float) -> tuple[float, str]:
-        """Return the unit in which counts up to ``largest`` are short, and its name.
-
-        They are those of CLDR: thousand, million and billion in English, 10,000 and 100,000,000 in
-        Chinese. Small counts have the unit 1, without a name.
-        """
-        exponent = int(math.log10(max(1.0, largest)))
-        if self.code == DEFAULT_LANGUAGE:
-            place = min(exponent // 3, len(ENGLISH_UNITS) - 1)
-            return 1000.0**place, ENGLISH_UNITS[place]
-        formats = self.locale.compact_decimal_formats
-        forms = formats.get("long", formats["short"])  # Chinese has one name for each unit
-        power = 10 ** min(exponent, max(len(key) - 1 for key in forms["other"]))
-        if str(power) not in forms["other"]:
-            return 1.0, ""
-        # "0000万" writes 12,345,678 with four digits in front of its unit.
-        zeros = str(forms["other"][str(power)].pattern).partition(";")[0].count("0")
-        size = 10.0 * power / 10**zeros
-        plural = self.locale.plural_form(Decimal(f"{largest / size:.1f}"))
-        pattern = str(forms.get(plural, forms["other"])[str(power)].pattern).partition(";")[0]
-        name = pattern.replace("'", "").replace("0", "").strip()
-        return (size, name) if name else (1.0, "")
 
     @property
     def is_east_asian(self) -> bool:

@@ -50,7 +50,7 @@ FIRST, NEAR = 5, 72
 SOFT = 3**4
 WIDER = ((20, 51), (64, 31), (180, 12))
 
-REFLECTED = 56  # how much of its light the floor gives back, in 256ths
+REFLECTED = 24  # how much of its light the floor gives back, in 256ths
 FADE = 1.6  # height above the floor at which it gives back half of that, in scene units
 STEEP = 3.0  # tilt of the eye, in degrees, from which on the floor mirrors in full
 

@@ -351,23 +351,6 @@ def scores(trace: Trace, layer: int, head: int) -> Array:
     return meta.score_cap * np.tanh(found / meta.score_cap) if meta.score_cap else found
 
 
-@quantity(N_("values before the first word that is drawn, mixed"), axes=("before", "d_v"))
-def values_before(trace: Trace, layer: int, head: int, query: int, first: int) -> Array:
-    """Return the mean of the values before a position as a query mixes them, (1, d_v)."""
-    shares = _float(trace.get("pattern", layer))[head, query, :first]
-    values = _float(trace.get("v", layer))[:first, trace.kv_head(head)]
-    if not shares.any():
-        shares = np.ones(first)
-    return np.average(values, axis=0, weights=shares)[None]
-
-
-@quantity(N_("attention to all before the first word that is drawn"), axes=("query_pos", "before"))
-def attention_before(trace: Trace, layer: int, head: int, first: int) -> Array:
-    """Return the attention to all positions before one, (query, 1)."""
-    pattern = _float(trace.get("pattern", layer))[head]
-    return pattern[:, :first].sum(axis=1, keepdims=True)
-
-
 # A layer from its latent
 
 

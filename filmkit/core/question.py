@@ -19,6 +19,7 @@ from manim import (
     Group,
     Mobject,
     VGroup,
+    color_to_rgb,
     smooth,
     squish_rate_func,
     there_and_back,
@@ -42,7 +43,7 @@ from filmkit.core.text import TextLine
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.title import title_corner
 
-__all__ = ["Choice", "Question", "written"]
+__all__ = ["BEHIND", "Choice", "Question", "written"]
 
 Array = npt.NDArray[np.float64]
 
@@ -50,6 +51,8 @@ WORDS, CHOICE = 0.0733, 0.1  # sizes of letters, at most, as shares of the frame
 ABOVE, BELOW = 0.36, 0.5  # shares of the free height for the words, and for the slabs
 WIDEST, APART = 0.42, 0.055  # width of a slab, and gap between two, as shares of the shorter side
 HIGHEST, DEPTH, MARGIN = 0.72, 0.2, 0.1  # share of its width; and of its height, to words and deep
+EDGE = 0.06  # share of a slab's height that its lit edge has
+BEHIND = 0.0  # share of its presence that is left of the picture behind
 DARK = 0.4  # share of the stone's colour that slabs have in the dark
 TURN, TILT = 9.0, 6.0  # from how far to the right and above they are seen, in degrees
 UNEVEN = 0.8  # what letters count in rows of which the last is not full, as a share of their size
@@ -82,8 +85,11 @@ class Choice(Body):
     def __init__(self, text: str, box: Box, size: float, shot: Shot, frame: Frame) -> None:
         theme = current_theme()
         colour = mixed(theme.background, theme.stone, DARK) if theme.lit else theme.stone
-        low = -box.width / 2, 0.0, -DEPTH * box.height
-        super().__init__([[low, (box.width / 2, box.height, 0.0)]], colour, shadow=False)
+        left, right, back, foot = -box.width / 2, box.width / 2, -DEPTH * box.height, 1 - EDGE
+        face = (left, 0.0, back), (right, foot * box.height, 0.0)
+        edge = (left, foot * box.height, back), (right, box.height, 0.0)
+        rgb = [np.asarray(color_to_rgb(each)) * 255 for each in (colour, theme.lamp)]
+        super().__init__([face, edge], rgb, layers=[0, 1], shadow=False)
         self.told = text
         put(_on_face(text, box, size), self, (0.0, box.height / 2, 0.0), RIGHT, UP)
         self._own = [member.points for member in self.get_family()]
@@ -228,7 +234,8 @@ def _arranged(choices: Sequence[str], frame: Frame, left: float, largest: float)
         rows = -(-count // columns)
         across = min(width / columns, longest + gap)
         down = min(height / rows, HIGHEST * min(across, widest + gap))
-        grid = Box.of(left, left + columns * across - gap, foot, foot + rows * down - gap)
+        start = left + (width - columns * across + gap) / 2
+        grid = Box.of(start, start + columns * across - gap, foot, foot + rows * down - gap)
         each = (row.split_columns(columns, gap) for row in grid.split_rows(rows, gap))
         faces = [face for row in each for face in row]
         size = min(_on_face(choice, faces[0], largest)[0].size for choice in choices)

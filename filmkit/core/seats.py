@@ -27,7 +27,7 @@ SIDES = np.arange(2)  # across, and up
 ROUNDS = 40  # in which the place of the eye settles
 LEAST = 0.1  # share of a box that is filled at least, and how near the eye is, in scene units
 FILLED = 0.75**0.5  # of the frame's width and height: together three quarters of the frame
-UPRIGHT_TURN, UPRIGHT_TILT = 0.8, 20.0  # share of a seat's turn, and by how much it is higher
+TALL_TURN, TALL_TILT = 0.8, 20.0  # share of a seat's turn, and by how much it is higher
 STEEPEST = 75.0  # tilt of a seat, in degrees
 DEEP = 0.5  # depth from which on things are deep, as a share of their width or height
 
@@ -52,11 +52,11 @@ class Seat:
     lens: float
     place: tuple[float, float]
 
-    def direction(self, *, upright: bool) -> tuple[float, float]:
-        """Return its turn and its tilt; in upright frames it looks more from above."""
-        if not upright:
+    def direction(self, *, tall: bool) -> tuple[float, float]:
+        """Return its turn and its tilt; in tall frames it looks more from above."""
+        if not tall:
             return self.turn, self.tilt
-        return UPRIGHT_TURN * self.turn, min(STEEPEST, self.tilt + UPRIGHT_TILT)
+        return TALL_TURN * self.turn, min(STEEPEST, self.tilt + TALL_TILT)
 
 
 SEATS = {
@@ -123,10 +123,12 @@ def seat_shot(
     # Half of what is left at the sides.
     dx = max(0.0, room.width - FILLED * frame.width) / 2
     dy = max(0.0, room.height - FILLED * frame.height) / 2
-    filled = room.inset(dx, dy).moved(seat.place[0] * dx, seat.place[1] * dy)
-    turn, tilt = seat.direction(upright=frame.upright)
+    # Tall frames are filled from side to side: what is left is as high above as below.
+    place = (seat.place[0], 0.0) if frame.tall else seat.place
+    filled = room.inset(dx, dy).moved(place[0] * dx, place[1] * dy)
+    turn, tilt = seat.direction(tall=frame.tall)
     where = {"turn": turn, "tilt": tilt, "lens": seat.lens}
-    return shot_of(points, frame, into=filled, place=seat.place, words=words, **where)
+    return shot_of(points, frame, into=filled, place=place, words=words, **where)
 
 
 def shot_of(

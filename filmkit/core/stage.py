@@ -142,7 +142,7 @@ from filmkit.core.picture_bodies import outline_of
 from filmkit.core.picture_parts import MosaicItem
 from filmkit.core.playing import beat_begins
 from filmkit.core.quantities import draws_before, has_keys, place_of
-from filmkit.core.question import Question
+from filmkit.core.question import BEHIND, Question
 from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameReceiver
 from filmkit.core.seats import Seat, seat_shot
 from filmkit.core.stage_settings import StageSettings
@@ -888,7 +888,7 @@ class Stage(Scene):
         self._question, self._behind = question, {p: presence(p) for p in self.visible_parts()}
         question.set_z_index(1 + max((part.z_index for part in self._behind), default=0))
         levels = {p: 0.0 if question.hides(p, camera) else v for p, v in self._behind.items()}
-        self.play(*faded(levels), *question.arrive(), run_time=self.theme.tempo.large)
+        self.play(*faded(levels, BEHIND), *question.arrive(), run_time=self.theme.tempo.large)
 
     def _answers(self, question: str, said: Narration) -> tuple[tuple[str, ...], int | None]:
         """Return the answers that a question offers, its marked words, and which is right.

@@ -7,6 +7,7 @@ once: then everything that is made after a change of theme has the new one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ __all__ = [
 
 
 PATTERN_STEPS = 8  # of the colour map of patterns, which is linear between them
+GAMMA, MIDDLE = 2.2, 0.18  # of screens, and the light of what black and white stand out from
 PATTERN_RISE = 0.5  # power by which it rises, so that small shares are seen beside large ones
 
 
@@ -155,13 +157,13 @@ class Theme:
     query: str = "#65c8d0"
     key: str = "#ffd35a"
     value: str = "#f28b66"
-    scores: str = "#c9c5bc"
+    scores: str = "#dcd8ce"
     pattern: str = "#ffffff"
     z: str = "#f2f0ea"
     latent: str = "#c77dff"
     tint: tuple[str, float] = ("#7b7b7b", 0.85)
     counter: str = "#7488b0"
-    masked: str = "#27244a"
+    masked: str = "#08080b"
     card: str = "#0b0d10"
     glass: str = "#bfe3ff"
     stone: str = "#8d8b92"
@@ -179,6 +181,14 @@ class Theme:
     line: float = 2.4
     bold: float = 4.0
     lit: bool = True
+
+    def over(self, rgb: Iterable[float]) -> str:
+        """Return the ink or the background: what stands out more from a colour, 0 to 255."""
+        darker, lighter = sorted(
+            (self.ink, self.background), key=lambda colour: sum(bytes.fromhex(colour[1:]))
+        )
+        light = (sum(rgb) / (3 * 255)) ** GAMMA
+        return darker if light > MIDDLE else lighter
 
     def role(self, name: str) -> str:
         """Return the colour of a role by its name, such as ``"query"``.
@@ -212,7 +222,8 @@ class Theme:
         if role == "pattern":
             return self.rising(self.pattern)
         hue = self.role(role or "ink")
-        negative = mixed(hue, *self.tint) if role else self.counter
+        # What is as white as the ink needs a colour of its own below zero.
+        negative = mixed(hue, *self.tint) if role not in ("", "scores") else self.counter
         return "/".join((negative, self.background, hue))
 
     def rising(self, colour: str) -> str:
@@ -268,11 +279,11 @@ LIGHT = replace(
     query="#0f7079",
     key="#8c7000",
     value="#8f1d2c",
-    scores="#57524b",
+    scores="#2b2823",
     pattern="#1d1b18",
     z="#1d1b18",
     latent="#7a2fc0",
-    masked="#ebe4d5",
+    masked="#f6f3ec",
     card="#fcfaf6",
     shades=(0.5, 0.2),
     glass="#4682a8",
@@ -295,7 +306,7 @@ PRINT = replace(
     query="#0b5a62",
     key="#6f5900",
     value="#8f1d2c",
-    scores="#45413c",
+    scores="#141210",
     pattern="#000000",
     z="#000000",
     latent="#5b1fa0",

@@ -336,8 +336,8 @@ class HeadView:
     def pattern(self) -> Array:
         """Attention pattern at the drawn positions, (query, key).
 
-        Where the beginning is hidden, rows sum to less than 1: its share is in
-        :attr:`hidden_attention`. Compute entropies and the like from :attr:`pattern_rows`.
+        Where the beginning is hidden, rows sum to less than 1: compute entropies and the like from
+        :attr:`pattern_rows`.
         """
         return self.pattern_rows[:, self.layer.first :]
 
@@ -361,52 +361,11 @@ class HeadView:
         return TensorSource(key, index=(self.head, drawn, drawn), model=view._model)
 
     @cached_property
-    def hidden_attention(self) -> Array:
-        """Attention of each query to the hidden beginning, (query,); zeros if none is hidden."""
-        return self.pattern_rows[:, : self.layer.first].sum(axis=1)
-
-    @cached_property
     def sink_attention(self) -> Array:
         """Attention of each query to the sink in the softmax, (query,); zeros without one."""
         lacking = np.maximum(1 - self.pattern_rows.sum(axis=1), 0)
         # Without a sink, what a row lacks to 1 is what rounding to 32 bits leaves.
         return lacking if self.layer.trace.meta.sinks else np.zeros_like(lacking)
-
-    def hidden_value(self, query: int) -> Array:
-        """Return the values of the hidden beginning as a drawn query mixes them, (1, d_v).
-
-        Of one hidden token these are its own values; of several their mean, weighted by the
-        attention that the query gives each.
-        """
-        view = self.layer
-        values = view.trace.get("v", view.layer)[: view.first, self.kv_head].astype(np.float64)
-        shares = self.pattern_rows[query, : view.first]
-        if not shares.any():
-            shares = np.ones_like(shares)
-        mean: Array = (shares @ values / shares.sum())[None]
-        return mean
-
-    def hidden_value_source(self, query: int) -> TensorSource:
-        """Return the source of :meth:`hidden_value`."""
-        view, width = self.layer, (0, self.layer.trace.meta.d_v)
-        if view.first == 1:
-            key = view.trace.tensor_name("v", view.layer)
-            return TensorSource(key, index=((0, 1), self.kv_head, width))
-        return self._before("values_before", ((0, 1), width), query=view.first + query)
-
-    def hidden_attention_source(self, query: int) -> TensorSource:
-        """Return the source of one of :attr:`hidden_attention`, of a row that is drawn."""
-        view, row = self.layer, self.layer.first + query
-        if view.first == 1:
-            return replace(self.pattern_source, index=(self.head, (row, row + 1), (0, 1)))
-        return self._before("attention_before", ((row, row + 1), (0, 1)))
-
-    def _before(
-        self, quantity: str, index: tuple[tuple[int, int], ...], **given: int
-    ) -> TensorSource:
-        """Return the source of something that sums up the positions before the drawn ones."""
-        place = {"layer": self.layer.layer, "head": self.head, "first": self.layer.first}
-        return TensorSource(quantity=quantity, index=index, given=(*(place | given).items(),))
 
     def score_tensor(self, name: str) -> str:
         """Return the name of the tensor of queries ("q") or keys ("k") as used in the scores."""
@@ -427,9 +386,9 @@ def best_match(view: HeadView) -> tuple[int, int]:
 
     The key is the one with the highest score of those that the query may see. The query is chosen
     by these criteria, the first one first: it matches another word than itself and than the first
-    drawn word or one before it, which often collect idle attention; it is none of these; both are words, not
-    punctuation; the match gets 50 % to 90 % of the attention, so it is clear but not everything;
-    and that share is as large as possible.
+    drawn word and the beginning token, which often collect idle attention; it is none of these
+    itself; both are words, not punctuation; the match gets 50 % to 90 % of the attention, so it is
+    clear but not everything; and that share is as large as possible.
     """
     allowed = np.where(view.causal_mask, -np.inf, view.scores)
     keys = allowed.argmax(axis=1)

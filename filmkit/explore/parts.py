@@ -196,7 +196,7 @@ def _has_latent(view: LayerView) -> bool:
 
 PARTS = (
     Part("dot", needs=("layer",)),
-    Part("softmax", "scene_attention", "queries_and_keys", "softmax_of_a_row", needs=("layer",)),
+    Part("softmax", "scene_attention", "queries_and_keys", "queries_and_keys", needs=("layer",)),
     Part("mix", needs=("layer",), waits="softmax"),
     Part("heads", needs=("layer",), fits=lambda view: view.trace.meta.n_heads > 1, waits="softmax"),
     Part(

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, Mobject, color_to_rgb
+from manim import Group, Mobject, VMobject, color_to_rgb
 
 from filmkit.core.animations import Arrive, Change, InPlaceAnimation
 from filmkit.core.body import Body, put, turned
@@ -25,18 +25,17 @@ from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import format_short
-from filmkit.core.text import Label
+from filmkit.core.text import NO_BREAK_SPACE, Label
 from filmkit.core.theme import current_theme, mixed
 from filmkit.core.token_text import printable
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 
-__all__ = ["Bars", "Pane", "Relief", "Rows", "Sentence", "Slab", "number_at"]
+__all__ = ["Bars", "Ghost", "Pane", "Relief", "Rows", "Sentence", "Slab", "number_at"]
 
 Array = npt.NDArray[np.float64]
 
 NUMBER = int, float, np.integer, np.floating
-SPACE = "\u00a0"
 
 MOST = 576  # numbers of a relief
 MOST_ROWS = 48  # reliefs behind each other
@@ -218,9 +217,25 @@ class Relief(Body):
         x, _y, z = self.boxes[self.first + number].mean(axis=0)
         return self.at((x, self.values[number] / self.unit, z))
 
+    def part(self, start: int, stop: int) -> Relief:
+        """Return some of its numbers as a relief of their own, which stands where they stand."""
+        assert self.values is not None
+        part = self.copy()
+        part.submobjects = []
+        chosen = np.arange(len(self.values))[start:stop] + self.first
+        kept = [0, *chosen.tolist()]
+        part.boxes, part.colours, part.layers = (
+            each[kept] for each in (self.boxes, self.colours, self.layers)
+        )
+        pitch = np.ptp(self.boxes[0, :, 0]) / len(self.values)
+        part.boxes[0, :, 0] = self.boxes[0, 0, 0] + pitch * (chosen[[0, -1]] - self.first + [0, 1])
+        part.values = self.values[start:stop]
+        part.source = self.source.part((0, 1), (start, stop))
+        return part
+
     def grow(self, **kwargs: Any) -> Arrive:
-        """Return the animation in which it is added and its bars grow from the zero line."""
-        flat = self.copy().stretch(FLAT, 1, about_point=self.points[0])
+        """Return the animation in which it appears and its bars grow from the zero line."""
+        flat = self.copy().stretch(FLAT, 1, about_point=self.points[0]).fade(1)
         return Arrive(self, flat, **kwargs)
 
 
@@ -592,8 +607,8 @@ class Pane(Body):
     ----------
     matrix : Matrix, Heatmap or (rows, columns)
         What lies on it; a heatmap is moved there.
-    height
-        Of the matrix, in scene units; its cells are square.
+    height, width
+        Of the matrix, in scene units; without a width its cells are square.
     told
         What it is, in words.
 
@@ -620,15 +635,16 @@ class Pane(Body):
         matrix: Matrix | Heatmap | npt.ArrayLike,
         *,
         height: float = 2.0,
+        width: float | None = None,
         told: str = "",
     ) -> None:
-        _positive("a pane", height)
+        _positive("a pane", height, 1 if width is None else width)
         if isinstance(matrix, Matrix):
             matrix = matrix.heatmap(Box(0.0, 0.0, 1.0, 1.0))
         if not isinstance(matrix, Heatmap):
             matrix = Heatmap(_numbers(matrix, "a pane", math.inf, math.inf))
         rows, columns = matrix.shape
-        right, thin = height * columns / rows / 2, FRAME / 2
+        right, thin = (height * columns / rows if width is None else width) / 2, FRAME / 2
         side, upper, top = right + FRAME, FRAME + height, 2 * FRAME + height
         boxes = [
             [(-side, 0, -thin), (-right, top, thin)],
@@ -640,6 +656,43 @@ class Pane(Body):
         self.cells, self.told = matrix, told
         matrix.place(Box(0.0, 0.0, 2 * right, height))
         put(matrix, self, (0.0, FRAME + height / 2, 0.0), (1, 0, 0), (0, 1, 0))
+
+
+class Ghost(VMobject):
+    """The edges of a box where a body was, or will be: what is not there has no colour.
+
+    Parameters
+    ----------
+    body
+        The body.
+    low, high : (3,)
+        The lowest and the highest corner of the box, in the body's own units; by default those of
+        the whole body.
+
+    Examples
+    --------
+    ::
+
+        self.play(Appear(Ghost(tower)), tower.animate.stretch(0.5, 1))
+    """
+
+    def __init__(
+        self, body: Body, low: npt.ArrayLike | None = None, high: npt.ArrayLike | None = None
+    ) -> None:
+        theme = current_theme()
+        super().__init__(stroke_color=theme.muted, stroke_width=theme.thin)
+        ends = [
+            np.asarray(own if given is None else given, dtype=float)
+            for own, given in zip(body.extent, (low, high), strict=True)
+        ]
+        for start in np.ndindex(2, 2, 2):
+            for axis in np.flatnonzero(np.subtract(1, start)):
+                stop = [*start]
+                stop[axis] = 1
+                corners = ([ends[i][k] for k, i in enumerate(each)] for each in (start, stop))
+                first, last = (body.at(corner) for corner in corners)
+                if not np.allclose(first, last):
+                    self.start_new_path(first).add_line_to(last)
 
 
 def number_at(
@@ -687,9 +740,9 @@ def number_at(
     place = _numbers(at, "the place of a number", 3)
     if len(place) != 3:
         raise SceneCodeError(f"the place of a number is (x, y, z), not {len(place)} numbers")
-    # Between a number and what it counts some languages have a space that breaks no line.
-    shown = SPACE.join(map(_text, text.split(SPACE))) if isinstance(text, str) else _text(text)
-    label = Label(shown, size=size / FRAME_HEIGHT, colour=colour)
+    # Of a figure, unlike a token, a blank that must not break is one that need not be seen.
+    words = text.replace(NO_BREAK_SPACE, " ") if isinstance(text, str) else text
+    label = Label(_text(words), size=size / FRAME_HEIGHT, colour=colour)
     if lies == "air":
         return keep_upright(label, place)
     if lies not in UP_OF_LETTERS:

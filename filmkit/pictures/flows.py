@@ -111,7 +111,8 @@ class Arc(VMobject):
         super().__init__(
             stroke_color=colour or theme.lamp,
             stroke_width=max(theme.thin, WIDTH * share) if share >= LEAST else 0.0,
-            stroke_opacity=float(brightness(share)),
+            # Faint lines on white are as strong as they must be to be seen.
+            stroke_opacity=float(brightness(share)) if theme.lit else (3 + brightness(share)) / 4,
             fill_opacity=0.0,
             cap_style=CapStyleType.ROUND,
         )

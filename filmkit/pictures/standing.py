@@ -27,7 +27,8 @@ Array = npt.NDArray[np.float64]
 GLASS, FLOOR = "glass", "floor"
 
 SEATS_BY_DEFAULT = {GLASS: "bench", FLOOR: "bird"}
-LONG = 2.4  # lens with which far words on the floor can be read
+LONG = 2.4  # lens with which far words can be read
+LESS = 0.6  # share of a seat's turn from which glass is seen
 
 
 class Standing:
@@ -110,6 +111,7 @@ def seat_of(standing: Standing, frame: Frame, room: Box, seat: str) -> Shot:
     if (name := seat or SEATS_BY_DEFAULT[standing.how]) not in SEATS:
         raise SceneCodeError(f"there is no seat {seat!r}; take of {', '.join(SEATS)}")
     one, points = SEATS[name], standing.corners(standing.plan)
-    # It is arranged for the shape of the frame already, and turned no further in upright ones.
-    lens = LONG if standing.how == FLOOR else one.lens
-    return shot_of(points, frame, into=room, turn=one.turn, tilt=one.tilt, lens=lens)
+    # It is arranged for the shape of the frame already. What stands is turned less, so that the
+    # words at its far side are hardly smaller.
+    turn = one.turn * (LESS if standing.how == GLASS else 1)
+    return shot_of(points, frame, into=room, turn=turn, tilt=one.tilt, lens=LONG)

@@ -9,16 +9,14 @@ from manim import Mobject, Square, VGroup
 
 from filmkit.core.text import Label, break_lines
 from filmkit.core.theme import current_theme, mixed
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.running_text import RunningText
 from filmkit.pictures.mosaic import Size
 from filmkit.pictures.parts import TEXT, Around, Free, Place
 
 __all__ = [
-    "COLOURS",
     "SentencePart",
     "below_each_other",
     "figure",
-    "heading",
     "legend",
     "own_colour",
     "quiet",
@@ -27,13 +25,11 @@ __all__ = [
 ]
 
 DISPLAY = 0.09  # size of the figure that matters
-BOLD = 0.92  # width of letters as a share of that of bold ones
 SENTENCE = 0.075  # size of a sentence, at most
 LINE_GAP = 0.25  # between lines of text, in scene units
 SIGN = 0.07  # size of what stands between the factors of a product
 SIGNS = "×=≠→↓Σ"
 OWN_COLOURS = {"red": "#ff4d4d", "blue": "#5b9dff"}
-COLOURS = {"white", *OWN_COLOURS}
 """Words that are the name of a colour; "white" has that of the ink."""
 
 
@@ -62,19 +58,13 @@ class SentencePart:
 
     def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
         """Return its words."""
-        sentence = Sentence(self.words, place.box, size=SENTENCE, colours=self.colours)
+        sentence = RunningText(self.words, place.box, size=SENTENCE, colours=self.colours)
         return {"row words": sentence.words}
 
 
 def figure(text: str) -> Label:
     """Return the figure that matters in a picture."""
     return Label(text, size=DISPLAY, weight="semibold")
-
-
-def heading(text: str, width: float) -> VGroup:
-    """Return words as large as a figure, on several lines if one would be wider than `width`."""
-    # Letters that are bold are wider than those that are measured.
-    return below_each_other(*map(figure, break_lines(text, BOLD * width, size=DISPLAY)))
 
 
 def text_in(text: str, width: float, *, size: float = TEXT, colour: str | None = None) -> VGroup:

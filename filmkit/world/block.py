@@ -67,9 +67,6 @@ SIDES = FRONT, FACE, TOP
 its thickness, its height and its depth."""
 
 EDGES = FRONT, TOP[:4], FACE[2:]
-LIFTED = 3.0  # how far a token that is lifted stands before the block
-ASIDE = 1.2  # and how far to the right, if its keys and values are side by side
-BESIDE, ABOVE = 1.1, 1.35  # from its keys to its values, in widths or heights of a face
 
 
 @dataclass(frozen=True)
@@ -310,14 +307,6 @@ class CacheBlock(Solid):
             hidden = np.abs(gap).max() < 1e-6 and presence(following.face) > 0
             slab.face.set_opacity(float(not hidden))
 
-    def close(self, **kwargs: Any) -> Animation:
-        """Return an animation in which all slabs go from where they are apart into the block."""
-
-        def step(alpha: float) -> None:
-            self.build(apart=1 - alpha)
-
-        return AnimateWith(self, step, **kwargs)
-
     def grow(self, tokens: int, **kwargs: Any) -> Animation:
         """Return an animation in which the last tokens come from the right, slab by slab.
 
@@ -339,96 +328,3 @@ class CacheBlock(Solid):
             self._cover()
 
         return AnimateWith(self, step, rate_func=linear, **kwargs)
-
-    def gather(
-        self, plates: Sequence[Sequence[Heatmap]], unit: int, tokens: int
-    ) -> tuple[Group, Animation]:
-        """Return the rows of a layer's plates, and the animation in which they go to the slabs.
-
-        Parameters
-        ----------
-        plates
-            Keys and values, (token, channel), of each head that the layer keeps.
-        unit
-            The first of these, counted from the first head of the first layer.
-        tokens
-            Of how many tokens, from the first one on.
-        """
-        strips, ways = Group(), []
-        for token, pair in enumerate(self.tokens[:tokens]):
-            for half, slab in enumerate(pair):
-                for number, cells in enumerate(panels[half] for panels in plates):
-                    width = cells.shape[1]
-                    home = slab.face.part((unit + number, unit + number + 1), (0, width)).corners
-                    strip = cells.part((token, token + 1), (0, width))
-                    ways.append((strip.corners, home, token / tokens))
-                    strips.add(strip)
-
-        def step(alpha: float) -> None:
-            for strip, (start, home, begin) in zip(strips, ways, strict=True):
-                share = smooth(float(np.clip(2 * alpha - begin, 0, 1)))
-                strip.set_corners((1 - share) * start + share * home)
-
-        return strips, AnimateWith(strips, step, rate_func=linear)
-
-    def fill(self, tokens: int, unit: int, **kwargs: Any) -> Animation:
-        """Return an animation in which slabs are filled, up and down from a unit.
-
-        Parameters
-        ----------
-        tokens
-            Those of how many tokens, from the first one on; the others are not seen.
-        unit
-            A key/value head of a layer, counted from the first one of the first layer.
-        """
-        filled = [slab for pair in self.tokens[:tokens] for slab in pair]
-        distances = np.abs(np.arange(len(filled[0].face.values)) - unit)
-
-        def step(alpha: float) -> None:
-            shown = (distances <= alpha * len(distances)) * 1.0
-            for slab in filled:
-                slab.face.set_shown(shown[:, None])
-                slab.front.set_shown(shown[:, None])
-                slab.top.set_shown(shown[0])
-                set_presence(Group(slab.body, slab.edges), alpha)
-
-        set_presence(Group(*(slab for pair in self.tokens[tokens:] for slab in pair)), 0.0)
-        return AnimateWith(self, step, **kwargs)
-
-    def lift(self, poses: Sequence[Pose], **kwargs: Any) -> Animation:
-        """Return an animation in which the slabs of the last token go to other places."""
-        slabs = self.tokens[-1]
-        starts = [slab.pose for slab in slabs]
-
-        def step(alpha: float) -> None:
-            for slab, start, end in zip(slabs, starts, poses, strict=True):
-                slab.stand(start.mix(end, alpha))
-            self._cover()
-
-        return AnimateWith(self, step, **kwargs)
-
-    def lifted(self, shot: Shot, *, stacked: bool = False) -> list[Pose]:
-        """Return where the last token's slabs stand when they are lifted out of the block.
-
-        They are before its right end and face the viewer: side by side, keys at the left, or keys
-        above values.
-
-        Parameters
-        ----------
-        shot
-            From which direction they are seen.
-        stacked
-            Whether keys are above values.
-        """
-        turn = np.radians(shot.theta)
-        across = np.array([np.cos(turn), 0.0, -np.sin(turn)])
-        near = np.array([np.sin(turn), 0.0, np.cos(turn)])
-        foot = [self.count * self.pitch / 2, 0.0, 0.0] + LIFTED * near
-        if not stacked:
-            foot += ASIDE * across
-        step = np.array([0.0, -ABOVE * HEIGHT, 0.0]) if stacked else BESIDE * DEPTH * across
-        poses = []
-        for half, slab in enumerate(self.tokens[-1]):
-            x, y, z = map(float, foot + (half - (1 if stacked else 0.5)) * step)
-            poses.append(replace(slab.pose, at=(x, y, z), turn=90.0 - shot.theta))
-        return poses

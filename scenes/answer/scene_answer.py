@@ -30,7 +30,7 @@ from filmkit.core.light import glow
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import NO_BREAK_SPACE
 from filmkit.core.token_text import printable
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.running_text import RunningText
 from filmkit.pictures.latent_view import LatentView
 from filmkit.pictures.shared_view import require_shareable
 from filmkit.pictures.texts import own_colour
@@ -64,7 +64,7 @@ class Answer(Stage):
         room = Box(free.x, free.y, free.width - 1.0, 0.7 * free.height)
         colours = [own_colour(token) for token in tokens]
         self.sentence, self.falling = (
-            Sentence(tokens, room, size=size, colours=colours) for size in (SENTENCE, FALLING)
+            RunningText(tokens, room, size=size, colours=colours) for size in (SENTENCE, FALLING)
         )
         self.published = False
         results = list(won().values())

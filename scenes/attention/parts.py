@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from filmkit.core.body import Body
 from filmkit.core.facts import claim, fact
 from filmkit.core.language import _, ngettext
 from filmkit.core.numbers import format_number
-from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import HeadView, LayerView
 from filmkit.pictures.bodies import Relief
 
 __all__ = [
     "Looked",
-    "largest_products",
+    "largest_product",
     "looked_at",
     "piled",
     "projection_notes",
@@ -27,10 +25,9 @@ __all__ = [
     "sums_of",
 ]
 
-Array = npt.NDArray[np.float64]
-
-MOST = 8  # words that a query looks at and that stand by themselves
-APART = 6  # two printed products are farther apart than this part of all
+MOST, FEWEST = 8, 3  # words that a query looks at and that stand by themselves
+LETTERS = 34  # that all of these have together, unless they are few
+TOWER = np.array([2.2, 0.8])  # width and depth of a tower of products, in scene units
 DARKER = 0.86  # light of every second slice of a tower
 
 
@@ -40,51 +37,63 @@ class Looked:
 
     Attributes
     ----------
+    name
+        Number of its row; its word for what is no single word that is drawn.
     word
         What stands on it.
     share
         Its share of the attention; all of them add up to 1.
-    key
-        Number of its row; None for what is no single word that is drawn.
+    positions
+        Of the tokens that it is, from the first one of the prompt; none for a sink.
     """
 
+    name: int | str
     word: str
     share: float
-    key: int | None = None
+    positions: tuple[int, ...]
 
 
-def looked_at(view: HeadView, query: int, *keys: int) -> list[Looked]:
+def looked_at(view: HeadView, query: int, key: int) -> list[Looked]:
     """Return what a query looks at, in the order of the sentence.
 
-    Of many words only those with the largest shares stand by themselves; all others are one. What a
-    sink takes goes to nothing, and stands last.
+    Of many words only some stand by themselves, the query, the key and those with the largest
+    shares; all others are one. What a sink takes goes to nothing, and stands last.
 
     Parameters
     ----------
     view
         The head.
-    query
-        Number of its row.
-    *keys
-        Words that stand by themselves whatever their shares are.
+    query, key
+        Numbers of their rows.
     """
-    shares, words = view.pattern[query], view.layer.words
-    seen = np.flatnonzero(~view.causal_mask[query])
-    first = [query, *keys]
-    ranked = sorted(seen, key=lambda key: (key not in first, -shares[key]))
-    alone = sorted(ranked[:MOST] if len(seen) > MOST else seen)
-    found = [Looked(printable(words[key]), float(shares[key]), int(key)) for key in alone]
-    if others := len(seen) - len(alone):
-        left = float(shares[seen].sum() - shares[alone].sum())
-        found.append(Looked(ngettext("1 other", "{number} others", others), left))
-    if view.layer.hides_first:
-        found.insert(0, Looked(_("before"), float(view.hidden_attention[query])))
-    if view.layer.trace.meta.sinks:
-        found.append(Looked(_("nothing"), float(view.sink_attention[query])))
+    layer, first = view.layer, view.layer.first
+    shares = view.pattern_rows[query]
+    seen = np.flatnonzero(~view.causal_mask[query]).tolist()
+    ranked = sorted(seen, key=lambda row: (row not in (query, key), -shares[first + row]))
+    letters = np.cumsum([len(layer.words[row].strip()) for row in ranked])
+    count = max(FEWEST, int((letters <= LETTERS).sum()))
+    alone = sorted(ranked[: min(MOST, count)])
+
+    def together(word: str, *rows: int, name: int | str = "") -> Looked:
+        positions = tuple(first + row for row in rows)
+        return Looked(
+            name if name != "" else word, word, float(shares[[*positions]].sum()), positions
+        )
+
+    found = [together(printable(layer.words[row]), row, name=row) for row in alone]
+    if others := [row for row in seen if row not in alone]:
+        positions = tuple(first + row for row in others)
+        number = fact("together", len(others), positions=positions)
+        word = ngettext("1 other", "{number} others", len(others), number=number)
+        found.append(together(word, *others))
+    if layer.hides_first:
+        found.insert(0, together(_("before"), *range(-first, 0)))
+    if layer.trace.meta.sinks:
+        found.append(Looked(_("nothing"), _("nothing"), float(view.sink_attention[query]), ()))
     return found
 
 
-def piled(products: Relief, side: float, *, cut: bool) -> Body:
+def piled(products: Relief, *, cut: bool) -> Body:
     """Return products as slices of a tower, on their own scale: of their boxes, in their order.
 
     What has the sign of the sum is piled up. One slice is a little darker than the next one.
@@ -93,8 +102,6 @@ def piled(products: Relief, side: float, *, cut: bool) -> Body:
     ----------
     products
         The products.
-    side
-        Width and depth of the tower, in scene units.
     cut
         Whether what has the other sign has been taken from the top, so that the tower is as high as
         the sum.
@@ -104,7 +111,7 @@ def piled(products: Relief, side: float, *, cut: bool) -> Body:
     ends = np.cumsum(np.maximum(values, 0.0))
     top = values.sum() if cut else ends[-1]
     boxes = np.zeros((len(values) + 1, 2, 3))
-    boxes[:, 0, ::2], boxes[:, 1, ::2] = -side / 2, side / 2
+    boxes[:, 0, ::2], boxes[:, 1, ::2] = -TOWER / 2, TOWER / 2
     boxes[1:, 0, 1] = np.minimum(ends - np.maximum(values, 0.0), top)
     boxes[1:, 1, 1] = np.minimum(ends, top)
     order = np.concatenate([[0], np.cumsum(values > 0)])
@@ -112,22 +119,14 @@ def piled(products: Relief, side: float, *, cut: bool) -> Body:
     return Body(boxes, colours, layers=np.arange(len(boxes)))
 
 
-def largest_products(view: HeadView, query: int, key: int) -> list[int]:
-    """Return the channels of the largest product above zero, and of the largest below.
+def largest_product(view: HeadView, query: int, key: int) -> int:
+    """Return the channel whose product is the largest of those that are right as printed.
 
-    Only such are taken whose printed factors make the printed product, and which stand apart.
+    Factors are printed with two decimals, and the product with one.
     """
     q, k = view.q_used[query], view.k_used[key]
-    found: list[int] = []
-    for sign in (1, -1):
-        for channel in np.argsort(-sign * q * k, kind="stable"):
-            a, b = q[channel], k[channel]
-            as_printed = round(round(a, 2) * round(b, 2), 1) == round(a * b, 1)
-            apart = all(abs(channel - other) > len(q) // APART for other in found)
-            if sign * a * b > 0 and as_printed and apart:
-                found.append(int(channel))
-                break
-    return found
+    printed = np.round(np.round(q, 2) * np.round(k, 2), 1) == np.round(q * k, 1)
+    return int(np.where(printed, q * k, -np.inf).argmax())
 
 
 def sums_of(view: HeadView, query: int, key: int) -> tuple[tuple[float, float, float], int]:
@@ -154,9 +153,10 @@ def scaling_of(view: HeadView, query: int, key: int) -> str:
     meta, dot = view.layer.trace.meta, float(view.dot_products[query, key])
     factor = meta.score_scale
     before, after = fact("dot", dot, format_number), fact("scaled", dot * factor, format_number)
-    root = np.isclose(factor, meta.d_qk**-0.5)
-    scale = f"/ √{meta.d_qk}" if root else f"× {format_number(factor)}"
-    printed = rounded(dot) * (meta.d_qk**-0.5 if root else rounded(factor))
+    if np.isclose(factor, meta.d_qk**-0.5):
+        scale, printed = f"/ √{fact('scale', meta.d_qk)}", rounded(dot) * meta.d_qk**-0.5
+    else:
+        scale, printed = f"× {fact('scale', factor, format_number)}", rounded(dot) * rounded(factor)
     return f"{before} {scale} {'=' if format_number(printed) == after else '≈'} {after}"
 
 

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from manim import Animation, Group, LaggedStart, Mobject, Transform
+from manim import (
+    DOWN,
+    LEFT,
+    OUT,
+    RIGHT,
+    UP,
+    Animation,
+    Create,
+    CubicBezier,
+    LaggedStart,
+    Line,
+    Mobject,
+    ReplacementTransform,
+    Transform,
+    VMobject,
+)
 
-from filmkit.core.animations import Appear, Presence, Vanish
-from filmkit.core.body import Body
+from filmkit.core.animations import Appear, Arrive, Presence, Vanish
+from filmkit.core.body import Body, put
 from filmkit.core.facts import claim, fact, named_facts
+from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _, ngettext
 from filmkit.core.light import glow
+from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import (
+    MINUS,
     format_decimal,
     format_number,
     format_share,
@@ -24,17 +44,20 @@ from filmkit.core.numbers import (
     spoken_share,
 )
 from filmkit.core.stage import beat
-from filmkit.core.text import Label
+from filmkit.core.text import Label, Symbol
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
-from filmkit.pictures.bodies import Bars, Relief, Rows, Slab, number_at
+from filmkit.pictures.bodies import Bars, Ghost, Pane, Relief, Rows, Sentence, Slab, number_at
 from filmkit.pictures.flows import Arc, Flow, Strip, Threads
-from filmkit.pictures.parts import Matrix
+from filmkit.pictures.mosaic import TOKEN
+from filmkit.pictures.parts import TEXT, Matrix
+from filmkit.pictures.picture import COLUMN_WORDS, WORDS
+from filmkit.pictures.rows import StandingRow
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import quiet
 from scenes.attention.parts import (
-    largest_products,
+    largest_product,
     looked_at,
     piled,
     projection_notes,
@@ -44,9 +67,39 @@ from scenes.attention.parts import (
 )
 
 Array = npt.NDArray[np.float64]
+Name = int | str  # of what a query looks at, as in `Looked`
 
-GAP = 0.25  # from slab to slab, in scene units
-HIGH = 1.0  # of a word's slab
+BIG = 3.2, 1.9, 0.35  # width, height and thickness of the slab of a word that speaks
+FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
+WIDEST = 5.0  # width of such a slab with a long word
+ROOM = 1.1  # length of a part of the strip that has a number, in scene units
+ASKING = 0.25  # share as which the way from a query to a key is drawn
+LABELS = 0.75  # height of a number above or below the zero line of its row
+GAP, AHEAD = 1.75, 1.0  # between rows, and how far one of them steps forward, in scene units
+DARK = 0.25  # light of rows of a matrix that are not meant
+DIM = 0.45  # light of numbers that are not worked out
+SHARE = 0.9  # size of the share that a key gets, in scene units
+MANY = 6  # rows of which more than one have a share beside them
+NAMED = 10  # rows that all have names
+TOLD = 0.04  # least share that has a number beside its row
+DIMMEST = 0.25  # presence of the values of a word with no share
+
+TALL = 2.0  # of a pane in the plan of a head
+HIGH = 0.8  # of the longest bar of a row that stands up from a pane, in scene units
+
+PLAN = {
+    "X": (-6.6, 0.0, 3.0),
+    "C": (-2.8, 2.2, 2.2),
+    "W_Q": (-2.8, -5.8, 2.2),
+    "W_K": (-2.8, 0.0, 2.2),
+    "W_V": (-2.8, 5.8, 2.2),
+    "Q": (0.8, -5.8, 2.2),
+    "K": (0.8, 0.0, 2.2),
+    "V": (0.8, 5.8, 2.2),
+    "pattern": (4.6, -2.9, 2.6),
+    "z": (8.0, 1.2, 2.6),
+}
+"""Where each matrix of a head stands, to the right and to the eye, and how wide it is."""
 
 
 def one_of(words: Sequence[str]) -> str:
@@ -62,14 +115,9 @@ def spoken_weight(share: float) -> str:
     return spoken_share(share, 0 if 100 * share >= 9.95 else 1)
 
 
-def of_them(heads: int) -> str:
-    """Return how many heads there are: "9 of them"."""
-    return ngettext("one of them", "{number} of them", heads)
-
-
-def of_layers(layers: int) -> str:
-    """Return in which layers there are as many: "each of 30 layers"."""
-    return ngettext("its one layer", "each of {number} layers", layers)
+def one_of_heads(heads: int) -> str:
+    """Return what one head is: "one of 270 attention heads"."""
+    return ngettext("the only attention head", "one of {number} attention heads", heads)
 
 
 def scaling(factor: float) -> str:
@@ -97,17 +145,24 @@ class Attention(Stage):
         self.pair = {"query": self.words[query], "key": self.words[key]}
         self.share = float(head.pattern[query, key])
         self.looked = looked_at(head, query, key)
+        self.standing: dict[Name, Slab] = {}
         self.facts |= named_facts(
             width=meta.d_model,
             **self.pair,
-            sentence=printable("".join(layer.words[int(layer.draws_start) :])),
+            match=self.pair["key"],  # the same word, after it has been found
             offered=(tuple(self.words[place] for place in self._offered()), one_of),
             dot=(float(head.dot_products[query, key]), format_number),
             share=(self.share, spoken_weight),
             scaling=(meta.score_scale, scaling),
-            heads=(meta.n_heads, of_them),
-            layers=(meta.n_layers, of_layers),
+            all=(meta.n_layers * meta.n_heads, one_of_heads),
         )
+        # Queries as the product gives them: before they are rotated.
+        q, made = self._matrix("Q"), self.layer.rows("q")[:, head.head]
+        source = layer.source("q", head.head, (0, made.shape[1]))
+        self.part("made", replace(q, values=made, source=source))
+        if (weights := head_matrix(head, "W_Q")) is not None:
+            self.part("W_Q", replace(weights, name=_("weights")))
+        self.part("way", quiet(*projection_notes(layer, "Q")))
 
     def _offered(self) -> list[int]:
         """Return which tokens may matter most to the query: the key, and the last words before."""
@@ -119,15 +174,9 @@ class Attention(Stage):
     def variant(self, beat: str) -> str:
         if beat == "words_become_rows":
             return "begun" if self.layer.draws_start else "plain"
-        if beat == "scale_and_mask":
-            return "kept" if self.trace.meta.score_scale == 1 else "scaled"
         return "latent" if self.trace.meta.attention == "mla" else "straight"
 
     # Things that several pictures have
-
-    def _at(self, x: float, y: float, z: float) -> tuple[float, float, float]:
-        """Return a point of a picture; what goes to the right goes to the eye in upright frames."""
-        return (z, y, x) if self.frame.upright else (x, y, z)
 
     def _matrix(self, name: str) -> Matrix:
         """Return a matrix that the model has."""
@@ -135,263 +184,552 @@ class Attention(Stage):
         assert matrix is not None
         return matrix
 
-    def _row_of_slabs(self, z: float = 0.0, roles: dict[int, str] | None = None) -> list[Slab]:
-        """Return a slab for all that the query looks at, side by side."""
-        roles = roles or {}
-        slabs = [Slab(each.word, role=roles.get(i, ""), height=HIGH) for i, each in enumerate(self.looked)]
-        x = 0.0
-        for slab in slabs:
-            wide = float(np.ptp(slab.boxes[:, :, 0]))
-            slab.put(self._at(x + wide / 2, 0, z))
-            x += wide + GAP
-        for slab in slabs:
-            slab.put(slab.points[0] - self._at((x - GAP) / 2, 0, 0))
-        return slabs
+    def _sentence(
+        self, height: float = 1.0, gap: float = 0.25, others: str = "", **roles: int
+    ) -> dict[Name, Slab]:
+        """Return a slab for all that the query looks at, side by side; roles are those of rows."""
+        names = [each.name for each in self.looked]
+        placed = dict.fromkeys(range(len(names)), others)
+        placed |= {names.index(row): role for role, row in roles.items()}
+        words = [each.word for each in self.looked]
+        gap = 0.9 if self.frame.tall else gap
+        row = Sentence(words, placed, near=self.frame.tall, gap=gap, height=height)
+        return dict(zip(names, row, strict=True))
 
-    def _place(self, key: int) -> int:
-        """Return which of all that the query looks at is a word."""
-        return next(i for i, each in enumerate(self.looked) if each.key == key)
+    def _field(self, name: str, height: float) -> tuple[dict[Name, Slab], dict[Name, Relief]]:
+        """Return slabs of words that the query looks at, and beside each its row of a matrix."""
+        matrix = self._matrix(name)
+        drawn = [each.name for each in self.looked if isinstance(each.name, int)]
+        unit = Relief.unit_of(matrix.values[drawn], height=height)
+        wide, high, gap = (3.2, 2.1, 2.3) if self.frame.upright else (8.5, 1.25, GAP)
+        own = max(Slab(self.words[row], height=high).extent[1, 0] for row in drawn)
+        own = max(1.3, float(own))  # half of what the longest word needs
+        slabs, rows = dict[Name, Slab](), dict[Name, Relief]()
+        for i, row in enumerate(drawn):
+            z = gap * (i + 1 - len(drawn))
+            slab = Slab(self.words[row], width=2 * own, height=high)
+            slabs[row] = slab.put((-wide / 2 - own - 0.2, 0, z))
+            rows[row] = Relief.of(matrix, row, width=wide, unit=unit).put((0, 0.6, z))
+        return slabs, rows
 
-    def _clear(self, *kept: Mobject) -> list[Animation]:
-        """Return animations in which all but some things leave."""
-        spared = {member for mobject in kept for member in mobject.get_family()}
-        spared |= {*self.title_parts, *([self._lamp] if self._lamp else [])}
-        return [Vanish(mobject) for mobject in self.mobjects if mobject not in spared]
+    def _large_slab(self, row: int, role: str) -> Slab:
+        """Return a large slab with the word of a row."""
+        width, height, thickness = BIG
+        own = 2 * float(Slab(self.words[row], height=height).extent[1, 0])
+        width = min(max(width, own), WIDEST)
+        return Slab(self.words[row], role=role, width=width, height=height, thickness=thickness)
+
+    def _speaker(self, row: int, role: str, at: npt.ArrayLike, turn: float = 0.0) -> Slab:
+        """Return a large slab with the word of a row and its query, its key or its values."""
+        slab = self._large_slab(row, role)
+        matrix = self._matrix({"query": "Q", "key": "K", "value": "V"}[role])
+        source = matrix.source.part((row, row + 1), (0, matrix.values.shape[1]))
+        slab.engrave(matrix.values[row], role=role, source=source)
+        slab.is_light = True
+        return slab.put(at, turn=turn)
+
+    def _bring(self, slabs: Mapping[Name, Slab]) -> list[Animation]:
+        """Return animations in which words go to where they stand next, and all else leaves."""
+        there = {name: slab for name, slab in self.standing.items() if slab in self.mobjects}
+        kept = [there[name] for name in slabs if name in there]
+        self.standing = dict(slabs)
+        moves = [
+            ReplacementTransform(there[name], slab) if name in there else Appear(slab)
+            for name, slab in slabs.items()
+        ]
+        return [*self.leave(*kept), *moves]
 
     # Words, queries and keys
 
     @beat(
         title="A word is a row",
-        begun="Inside the model, each word is a row of {width} numbers. Before the first word "
-        "stands a [start] token, with a row of its own.",
+        begun="Inside the model, each word is a row of {width} numbers, and so is a token called "
+        "“start”, which stands first.",
         plain="Inside the model, each word is a row of {width} numbers.",
     )
     def words_become_rows(self) -> None:
-        upright = self.frame.upright
-        wide = 5.0 if upright else 11.0
-        rows = Rows(self._matrix("X"), width=wide, height=1.7, gap=1.0, words=())
-        slabs = [
-            Slab(word, width=1.9, height=0.8).put((-wide / 2 - 1.2, row.points[0, 1] - 0.4, row.points[0, 2]))
-            for word, row in zip(self.words, rows, strict=True)
-        ]
+        tall = self.frame.tall
+        slabs, rows = self._field("X", 1.7)
+        self.standing = dict(slabs)
         word, row = slabs[self.query], rows[self.query]
-        for lit in (word, row, slabs[0]):
-            lit.is_light = True
+        row.is_light = word.is_light = True
         number = _("{number} numbers", number=fact("width", self.trace.meta.d_model))
-        told = number_at(number, (0.4, 0, 2.6), "floor", size=0.8 if upright else 1.3)
-        ahead = np.array([0.0, 0.0, rows.gap * (len(rows) - self.query)])
-        self.camera.shot = self.see_from("stand", *slabs, *rows, told).shot
-        self.play(LaggedStart(*map(Appear, slabs), lag_ratio=0.3, run_time=2.0))
-        self.play(LaggedStart(*(each.grow() for each in rows), lag_ratio=0.1, run_time=2.0))
-        self.play(
-            rows.forward(self.query),
-            *(s.animate.shift(ahead if s is word else [0, 0, -rows.gap]) for s in slabs),
-            Appear(told),
-        )
+        told = number_at(number, (0, 0, 2.3), "floor", size=0.7 if tall else 1.2)
+        arrive = LaggedStart(*map(Appear, slabs.values()), lag_ratio=0.2)
+        seen = self.see_from("stand", *slabs.values(), *rows.values(), told)
+        self.play(seen, arrive, run_time=1.4)
+        growing = LaggedStart(*(each.grow() for each in rows.values()), lag_ratio=0.1)
+        self.play(growing, run_time=1.8)
+        self.play(*(body.animate.shift([0, 0, AHEAD]) for body in (word, row)), Appear(told))
         self.play(self.light_up(word))
 
     @beat(
         title="Queries ask, keys answer",
         ask="Which word does “{query}” look at: [{offered}]?",
-        straight="Each row becomes a query and a key. Loosely read, the query [asks], “Who goes "
-        "with me?”, and a key answers, “I do.”",
-        latent="Each row becomes, by way of a short latent, a query and a key. Loosely read, the "
-        "query [asks], “Who goes with me?”, and a key answers, “I do.”",
+        straight="Each row becomes a query and a key: loosely, one [asks], “Who goes with me?”, "
+        "and that of “{key}” [answers], “I do”.",
+        latent="By way of a short latent, each row becomes a query and a key: loosely, one [asks], "
+        "“Who goes with me?”, and that of “{key}” [answers], “I do”.",
         answer="key",
     )
     def queries_and_keys(self) -> None:
-        slabs = self._row_of_slabs()
-        asks, answers = (slabs[self._place(place)] for place in (self.query, self.key))
-        theme = self.theme
-        front = {
-            asks: Slab(self.pair["query"], role="query", height=1.5).put(asks.points[0] + [0.2, 0, 2.2]),
-            answers: Slab(self.pair["key"], role="key", height=1.5).put(answers.points[0] + [-0.6, 0, 1.6]),
-        }
-        for slab in (*front, *front.values()):
-            slab.is_light = True
-        said = number_at(_("“Who goes with me?”"), front[asks].points[0] + [0, 0, 0.9], "floor", size=0.62, colour=theme.query)
-        reply = number_at(_("“I do.”"), front[answers].points[0] + [0, 0, 0.9], "floor", size=0.62, colour=theme.key)
-        there = self.leave()
-        self.play(
-            self.see_from("gallery", *slabs, *front.values(), said, reply), *there, *map(Appear, slabs)
-        )
-        self.play(Transform(asks, front[asks]), self.light_up(front[asks]))
-        self.play(Appear(said))
-        self.play(Transform(answers, front[answers]), self.light_up(front[answers]))
-        self.play(Appear(reply))
+        tall, theme = self.frame.tall, self.theme
+        words = self._sentence()
+        for slab in words.values():
+            slab.shift([-1.6, 0, -2.0] if tall else [-1.0, 0, -4.4])
+        asks, answers = words[self.query], words[self.key]
+        places = ((1.8, 0, 4.0), (1.8, 0, -0.8)) if tall else ((2.9, 0, 1.2), (-2.2, 0, 1.2))
+        fronts = [
+            self._speaker(row, role, at)
+            for row, role, at in zip((self.query, self.key), ("query", "key"), places, strict=True)
+        ]
+        labels = [
+            number_at(text, front.top + (1.0 if tall else 0.7) * UP, size=0.5, colour=colour)
+            for text, front, colour in (
+                (_("“Who goes with me?”"), fronts[0], theme.query),
+                (_("“I do”"), fronts[1], theme.key),
+            )
+        ]
+        seen = self.see_from("stand", *[*words.values()][-6:], *fronts, *labels)
+        self.play(seen, *self._bring(words), run_time=2.0)
+        asks.is_light = True
+        self.play(Transform(asks, fronts[0]), run_time=1.6)
+        self.wait_for("asks")
+        self.play(Appear(labels[0]), self.light_up(fronts[0]), run_time=1.4)
+        answers.is_light = True
+        self.play(Transform(answers, fronts[1]), run_time=1.6)
+        self.wait_for("answers")
+        self.play(Appear(labels[1]), self.light_up(fronts[1]))
 
     @beat(title="Input times weights")
     def make_the_queries(self) -> None:
-        """Learned weights make them: one row times the matrix is one query. And so for [all]."""
-        self.show("X × W_Q = Q", stands="glass", light="Q", reveal="Q")
+        """Learned weights make them: one row in, one query out, [and] so for all rows."""
+        has, layer = self.trace.has, self.layer.layer
+        sign = "→" if has("b_Q", layer) else "="
+        mosaic = f"X × W_Q {sign} made" if has("W_Q", layer) else "X → made"
+        upright = "\n".join([*mosaic.split(), "way"])
+        mosaic += "\n" + " ".join([*"." * (len(mosaic.split()) - 1), "way"])
+        show = partial(self.show, mosaic, tall=upright, stands="glass", seat="stalls")
+        show(later="made", run_time=1.2)
+        first = StandingRow(self.parts["X"], self.query, high=HIGH)
+        self.play(first.stand_up())
+        one = self._lit(self.query, 0.0)[:, None]
+        show(lit={"made": one}, run_time=0.8)
+        self.wait_for("and")
+        show(reveal="made")
+        rows = self._lit(self.query, DARK)
+        show(lit={"X": rows[:, None], "made": rows[:, None], WORDS: rows}, run_time=0.6)
+        standing = [StandingRow(self.parts[name], self.query, high=HIGH) for name in ("X", "made")]
+        for body in (body for row in standing for body in row.bodies):
+            body.is_light = True
+        self.play(*(row.stand_up() for row in standing))
+
+    def _lit(self, row: int, others: float = DIM) -> Array:
+        """Return opacities of rows (row,) or columns of which one is lit."""
+        return np.where(np.arange(self.layer.count) == row, 1.0, others)
 
     # One dot product, and all
 
     @beat(title="Dot product")
     def a_query_meets_a_key(self) -> None:
-        """The query of “{query}” meets the key of “{key}”, number by number. Where both point the
-        same way, the [product] stands up, else it hangs down. [Add] them all: {dot}."""
+        """Does “{match}” fit, query and key, [number] by number? Where both point the same way, the
+        product stands up; [add] them all: {dot}."""
+        tall, query, key = self.frame.tall, self.query, self.key
         q, k = self._matrix("Q"), self._matrix("K")
-        query, key, head = self.query, self.key, self.head
-        unit = Relief.unit_of(q.values[query], k.values[key], height=0.75)
-        width = 8.0
-        asks = Relief.of(q, query, unit=unit, width=width, depth=0.2)
-        answers = Relief.of(k, key, unit=unit, width=width, depth=0.2)
-        numbers = q.values[query] * k.values[key]
-        (agree, others, total), digits = sums_of(head, query, key)
-        unit = abs(agree) / 5.0
-        products = Relief(numbers, role="pattern", unit=unit, width=width, depth=0.2, told=_("products"))
-        slabs = [
-            Slab(self.pair[of], role=of, height=0.9, width=2.0) for of in ("query", "key")
-        ]
-        heights = 4.7, 3.0, 0.95
-        for body, y, gap in ((asks, heights[0], 0.5), (answers, heights[1], -0.7)):
-            body.put((0, y + gap, 0))
-        for slab, y in zip(slabs, heights, strict=False):
-            slab.put((-width / 2 - 1.3, y - 0.45, 0))
+        # Heights of the query, the key, the products and their tower.
+        *heights, high = (12.4, 8.7, 5.2, 3.6) if tall else (6.1, 3.7, 1.2, 6.2)
+        width = 6.5 if tall else 8.0
+        look = {"width": width, "depth": 0.2}
+        unit = Relief.unit_of(q.values[query], k.values[key], height=0.95)
+        asks = Relief.of(q, query, unit=unit, **look)
+        answers = Relief.of(k, key, unit=unit, **look)
+        sums, digits = sums_of(self.head, query, key)
+        values = q.values[query] * k.values[key]
+        scale = abs(sums[0]) / high
+        source = TensorSource(expression="query times key, number by number")
+        products = Relief(
+            values, role="pattern", unit=scale, told=_("products"), source=source, **look
+        )
+        slabs: dict[Name, Slab] = {
+            row: Slab(self.words[row], role=role, height=1.1, width=2.2)
+            for row, role in ((query, "query"), (key, "key"))
+        }
+        for slab, y in zip(slabs.values(), heights, strict=False):
+            slab.put((1.1 - width / 2, y + 1.2, 0) if tall else (-width / 2 - 1.4, y - 0.55, 0))
+        asks.put((0, heights[0] + 0.5, 0))
+        answers.put((0, heights[1] - 0.7, 0))
         products.put((0, (heights[0] + heights[1]) / 2, 0))
-        place = (width / 2 + 1.5, 0.0, 0.4)
-        whole, stays = (piled(products, 1.4, cut=cut).put(place) for cut in (False, True))
+        at = (1.5, 0, 0.4) if tall else (width / 2 + 1.9, 0, 0.4)
+        whole, stays = (piled(products, cut=cut).put(at) for cut in (False, True))
         tower = Body(products.boxes, products.colours)
-        for body in (asks, answers, products, *slabs, tower):
+        for body in (asks, answers, products, *slabs.values(), tower):
             body.is_light = True
-        there = self.leave()
-        seen = (*slabs, asks, answers, products, whole)
-        self.play(self.see_from("stalls", *seen), *there, *map(Appear, slabs))
-        self.play(asks.grow(), answers.grow())
-        self.play(asks.animate.shift([0, -0.5, 0]), answers.animate.shift([0, 0.7, 0]))
-        self.wait_for("product")
-        self.play(products.grow())
-        self.play(products.animate.shift([0, heights[2] - products.points[0, 1], 0]))
-        labels = self._worked(asks, answers, products)
-        self.play(*map(Appear, labels))
-        self.wait_for("Add")
+        closed = ((asks, heights[0]), (answers, heights[1]), (products, heights[2]))
+        dimmed, worked = self._work_out(*(row.copy().put((0, y, 0)) for row, y in closed))
+        agree, others, dot = (
+            fact(of, value, partial(format_decimal, digits=digits), beside="pattern")
+            for of, value in (("agree", sums[0]), ("disagree", abs(sums[1])), ("dot", sums[2]))
+        )
+        sign = MINUS if sums[1] < 0 else "+"
+        above = whole.top + 0.4 * UP
+        line = number_at(f"{agree} {sign} {others} =", above, size=0.4 if tall else 0.45)
+        total = Label(dot, size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
+        _low, (_right, top, near) = stays.extent
+        put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
+        seen = self.see_from("stalls", *slabs.values(), asks, answers, whole, line, *worked)
+        self.play(seen, *self._bring(slabs), asks.grow(), answers.grow(), run_time=1.6)
+        self.play(*(row.animate.put((0, y, 0)) for row, y in closed[:2]), run_time=1.4)
+        self.wait_for("number")
+        self.play(products.grow(), run_time=1.2)
+        self.play(products.animate.put((0, heights[2], 0)), run_time=1.2)
+        rows = (asks, answers, products)
+        self.play(*map(Transform, rows, dimmed), *map(Appear, worked))
+        self.wait_for("add")
         tower.points = products.points.copy()
         self.add(tower)
-        self.play(Transform(tower, whole), run_time=1.5)
-        front = np.array([0.0, 0.0, 0.75])
-        sum_ = number_at(format_decimal(agree, digits), whole.top + [0, 0.3, 0], "air", size=0.45)
-        self.play(Appear(sum_))
-        self.play(Transform(tower, stays), self.light_up(stays))
-        out = number_at(format_decimal(others, digits), (whole.top + stays.top) / 2, "air", size=0.45, colour=self.theme.muted)
-        number = number_at(format_decimal(total, digits), stays.middle + front, "stands", size=0.75, colour=self.theme.background)
-        self.play(Appear(out), Appear(number))
+        ghost = Ghost(whole, stays.extent[1] * [-1, 1, -1])
+        self.play(Transform(tower, whole))
+        cut_off = Transform(tower, stays), self.light_up(stays)
+        self.play(*cut_off, *map(Appear, (ghost, line, total)))
 
-    def _worked(self, asks: Relief, answers: Relief, products: Relief) -> list[Mobject]:
-        labels = []
-        for channel in largest_products(self.head, self.query, self.key):
-            a, b = asks.values[channel], answers.values[channel]
-            for body, value, colour, sign, deci in (
-                (asks, a, self.theme.query, "", 2),
-                (answers, b, self.theme.key, "× ", 2),
-                (products, a * b, self.theme.ink, "= ", 1),
-            ):
-                at = body.bar(channel)
-                label = number_at(sign + format_decimal(value, deci), at + [0.5, 0.15 * np.sign(value), 0.2], "air", size=0.36, colour=colour)
-                labels.append(label)
-        return labels
+    def _work_out(self, *rows: Relief) -> tuple[list[Relief], list[Mobject]]:
+        """Return a query, a key and their products, of which the largest product stands out.
+
+        The second value is the numbers that make it.
+        """
+        theme, channel = self.theme, largest_product(self.head, self.query, self.key)
+        way = Line(rows[0].bar(channel), rows[-1].bar(channel), color=theme.ink)
+        written: list[Mobject] = [way.set_stroke(width=theme.line, opacity=DIM)]
+        # Beside the line, where more room is.
+        aside = 0.9 if 2 * channel < self.head.q_used.shape[1] else -0.9
+        for row, of, sign, digits in zip(
+            rows, ("query", "key", ""), ("", "× ", "= "), (2, 2, 1), strict=True
+        ):
+            row.colours[np.arange(len(row.colours)) != row.first + channel] *= DIM
+            assert row.values is not None
+            value = float(row.values[channel])
+            given = {"of": of, "channel": channel} if of else {"channel": channel}
+            write = partial(format_decimal, digits=digits)
+            text = fact("channel" if of else "product of", value, write, **given)
+            at = row.at((row.bar(channel)[0] + aside, LABELS * np.sign(value), 0.2))
+            colour = theme.role(of) if of else theme.ink
+            written.append(number_at(sign + text, at, size=0.45, colour=colour))
+        return [*rows], written
 
     @beat(title="All dot products")
     def all_dot_products(self) -> None:
-        """Turn the keys, and every query meets every key, in one matrix product."""
-        self.show("Q K", stands="glass")
-        self.show(". Kt\nQ dots", stands="glass", light="dots", later="dots")
-        self.show(". Kt\nQ dots", stands="glass", light="dots", reveal="dots")
+        """Turn the keys, and [every] query meets every key in one matrix product."""
+        self.show("Q K", stands="glass", seat="stalls", run_time=1.0)
+        match = self.query, self.key
+        dot = float(self.head.dot_products[match])
+        number = fact("dot", dot, format_number, beside=self.pair["key"])
+        self.part("number", Label(number, size=2 * TEXT))
+        words = True if self.layer.count <= NAMED else "rows"
+        show = partial(
+            self.show, ". Kt .\nQ dots number", stands="glass", seat="stalls", words=words
+        )
+        show(later="dots number", run_time=1.2)
+        self.wait_for("every")
+        show(reveal="dots", later="number")
+        query, key = self._lit(self.query, DARK), self._lit(self.key, DARK)
+        crossing = np.where(np.outer(query, key) == 1, 1.0, DIM)
+        lit = {"Q": query[:, None], "Kt": key, "dots": crossing, WORDS: query, COLUMN_WORDS: key}
+        show(lit=lit, titles="Q Kt", run_time=0.8)
+        theme, cells = self.theme, {name: self.parts[name].cells for name in ("Q", "Kt", "dots")}
+        cell, label = cells["dots"].cell(*match), self.parts["number"].whole
+        row, column = cells["Q"].row(self.query), cells["Kt"].column(self.key)
+        ways = (
+            ((row.right, row.y), (cell.left, cell.y), theme.query),
+            ((column.x, column.bottom), (cell.x, cell.top), theme.key),
+            ((cell.right, cell.y), (label.get_left()[0] - 0.15, label.get_y()), theme.ink),
+        )
+        lines = [
+            Line((*start, 0.02), (*end, 0.02), color=colour, stroke_width=theme.bold)
+            for start, end, colour in ways
+        ]
+        self.play(*map(Create, lines))
 
-    @beat(
-        title="Scale and mask",
-        scaled="{scaling}: these are the scores. Then [mask] the future: it isn’t written yet.",
-        kept="{scaling}: these are the scores. Then [mask] the future: it isn’t written yet.",
-    )
+    @beat(title="The future is masked")
     def scale_and_mask(self) -> None:
-        wide = 5.0 if self.frame.upright else 9.0
-        rows = Rows(self._matrix("scores"), width=wide, height=1.4, gap=0.9, depth=0.5)
-        there = self.leave()
-        self.play(self.see_from("balcony", *rows), *there, *(r.grow() for r in rows))
+        """{scaling}: these are the scores. And the [future] is cut away: it isn’t written yet."""
+        wide, count, theme = 6.0 if self.frame.tall else 9.0, self.layer.count, self.theme
+        matrix = replace(self._matrix("scores"), masked=None)
+        rows = Rows(matrix, width=wide, height=1.2, gap=wide / count, depth=0.5, words=())
+        names = []
+        for i, (word, row) in enumerate(zip(self.words, rows, strict=True)):
+            if count <= NAMED or i == self.query:
+                size = 0.56 * wide / min(count, NAMED)
+                name = number_at(word, (0, 0, row.points[0, 2]), "floor", size=size)
+                names.append(name.shift((-wide / 2 - 0.4 - name.get_right()[0]) * RIGHT))
+        best = rows[self.query].bar(self.key)
+        scaled = scaling_of(self.head, self.query, self.key)
+        number = number_at(scaled, (wide / 4, 1.6, best[2]), size=0.5)
+        notes = [
+            number_at(text, (wide / 4, 0, 1 + 0.7 * i), "floor", size=0.5, colour=theme.muted)
+            for i, text in enumerate(score_notes(self.head))
+        ]
+        written = number_at(_("the future"), (wide / 4, 0, -0.62 * wide), "floor", size=0.9)
+        seen = self.see_from("bird", *rows, *names, *notes, written)
+        growing = (row.grow() for row in rows)
+        self.play(seen, *self.leave(), *growing, *map(Appear, names), run_time=2.0)
+        self.play(*map(Appear, (number, *notes)))
+        self.wait_for("future")
+        past, future, ghosts = list[Relief](), list[Relief](), list[Mobject]()
+        for row, masked in zip(rows, self.head.causal_mask, strict=True):
+            start, last = np.flatnonzero(~masked)[[0, -1]].tolist()
+            past.append(row.part(start, last + 1))
+            cut = (0, start), (last + 1, count)
+            future += [row.part(*span) for span in cut if span[0] < span[1]]
+        past[self.query].is_light = True
+        self.remove(*rows)
+        self.add(*past, *future)
+        for part in future:
+            (left, _low, back), (right, _high, near) = part.extent
+            ghosts.append(Ghost(part, (left, 0, back), (right, 0, near)))
+        sinking = (part.animate.stretch(FLAT, 1, about_point=part.points[0]) for part in future)
+        self.play(*sinking, Vanish(number), *map(Appear, ghosts))
+        self.remove(*future)
+        self.play(self.light_up(best), Appear(written))
 
     # The pattern
 
     @beat(title="Softmax")
     def softmax_of_a_row(self) -> None:
-        """Softmax turns a row of scores into shares of a hundred percent. “{query}” gives {share}
-        of its attention to “{key}”."""
-        slabs = self._row_of_slabs(-1.3, {self._place(self.key): "key"})
-        scores = [self.head.scores[self.query, each.key] for each in self.looked]
+        """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
+        more: “{match}” gets {share}."""
+        tall, theme = self.frame.tall, self.theme
+        slabs = self._sentence(gap=0.12, others=theme.stone, key=self.key)
+        for slab in slabs.values():
+            slab.shift([-2.6, 0, 0] if tall else [0, 0, -1.3])
+            slab.is_light = True
+        # What is no single word has no score of its own.
+        keys = [name for name in slabs if isinstance(name, int)]
+        scores = self.head.scores[self.query, keys]
+        high = 1.4 if tall else 2.2
+        towers = Bars(scores, [slabs[key] for key in keys], role="scores", height=high, side=0.6)
+        matrix = self._matrix("scaled")
+        for tower, key in zip(towers, keys, strict=True):
+            tower.source = matrix.source.part((self.query, self.query + 1), (key, key + 1))
+            tower.is_light = True
+        tower = glow(towers[keys.index(self.key)], 0.6)
+        ends = [slab.points[0] for slab in slabs.values()]
         shares = [each.share for each in self.looked]
-        towers = Bars(scores, on=slabs, role="scores", height=2.2, side=0.6)
-        count = len(slabs)
-        strip = Strip(shares, [each.word for each in self.looked], size=(1.6 * count, 0.12, 0.9))
-        strip.put(self._at(0, 0, 2.6), turn=-90 if self.frame.upright else 0)
-        flow = Flow(slabs, strip)
-        best = self._place(self.key)
-        slabs[best].is_light = towers[best].is_light = True
-        numbers = [
-            number_at(format_decimal(score, 1), towers.bar(i) + [0, 0.25, 0], "air", size=0.4)
-            for i, score in enumerate(scores)
-        ]
-        low, high = strip.part(best)
-        at = strip.at((low + high) / 2) + [0, 0.07, 0]
-        share = number_at(format_share(self.share), at, "floor", size=0.8, colour=self.theme.background)
-        there = self.leave()
-        self.play(self.see_from("stand", *slabs, towers, strip, *numbers), *there, *map(Appear, slabs))
+        size = math.dist(ends[0], ends[-1]) + 0.6, 0.12, 1.0
+        source = self._matrix("pattern").source.part(
+            (self.query, self.query + 1), (0, self.query + 1)
+        )
+        strip = Strip(shares, [each.word for each in self.looked], size=size, source=source)
+        strip.put((2.2, 0, 0) if tall else (0, 0, 2.4), turn=-90 if tall else 0)
+        flow = Flow([*slabs.values()], strip)
+        beside = [-1.3, -0.2, 0] if tall else [0, 0.3, 0]
+        numbers = []
+        for i, (key, score) in enumerate(zip(keys, scores, strict=True)):
+            write = partial(format_decimal, digits=1)
+            text = fact("score of", float(score), write, beside=self.words[key], key=key)
+            top = np.maximum(towers.bar(i), towers[i].points[0])
+            numbers.append(number_at(text, top + beside, size=0.42))
+        labels = []
+        for i, each in enumerate(self.looked):
+            if each.share * size[0] >= ROOM:
+                at = strip.at(strip.part(i).mean(axis=0)) + 0.07 * UP
+                where, word = each.positions, each.word
+                text = fact("weight", each.share, format_share, beside=word, positions=where)
+                high = 0.85 if each.name == self.key else 0.5
+                labels.append(
+                    number_at(text, at, "floor", size=high, colour=theme.over(strip.colours[i]))
+                )
+        seen = self.see_from("balcony", *slabs.values(), *towers, strip, *numbers)
+        self.play(seen, *self._bring(slabs), run_time=2.0)
         self.play(towers.grow(), *map(Appear, numbers))
-        self.play(flow.pour(), Appear(strip), self.light_up(slabs[best]), run_time=2)
-        self.play(Appear(share))
+        self.play(flow.pour(), Appear(strip), self.light_up(tower), run_time=2)
+        self.wait_for("takes")
+        self.play(*map(Appear, labels))
 
     @beat(title="Attention")
     def the_pattern(self) -> None:
-        """That is attention: light from a word to the words before it."""
-        angles = np.linspace(0.9 * np.pi, 0.1 * np.pi, len(self.looked))
-        others = [each for each in self.looked if each.key != self.query]
-        count = len(others)
-        slabs = [
-            Slab(each.word, height=1.0, width=1.9).put(
-                (2.1 * (i - (count - 1) / 2), 0, -1.2 + 0.06 * (i - (count - 1) / 2) ** 2),
-                turn=-4 * (i - (count - 1) / 2),
-            )
-            for i, each in enumerate(others)
+        """That is attention: “{query}” throws light on what stands before it, most on “{match}”."""
+        tall = self.frame.tall
+        others = [each for each in self.looked if each.name != self.query]
+        slabs = self._sentence()
+        asks = self._large_slab(self.query, "query")
+        at = (1.6, 0, 0.7 * len(slabs) + 2) if tall else (4.2, 0, 2.2)
+        asks.put(at, turn=-16, size=1.25 if tall else 1.0)
+        # The words before it stand in an arc, in tall frames in a line.
+        large = 1.9 if len(others) >= MANY else 2.4
+        sizes = [large if each.name == self.key else 1.35 for each in others]
+        widths = [
+            s * np.ptp(slabs[o.name].extent[:, 0]) for s, o in zip(sizes, others, strict=True)
         ]
-        asks = Slab(self.pair["query"], role="query", height=1.2, width=2.6).put((1.5, 0, 2.4), turn=-8)
-        asks.is_light = True
-        arcs = [Arc(asks, slab, each.share) for slab, each in zip(slabs, others, strict=True)]
-        best = max(range(count), key=lambda i: others[i].share)
-        slabs[best].is_light = True
-        number = number_at(format_share(self.share), slabs[best].points[0] + [-0.2, 0, 1.1], "floor", size=1.1)
-        there = self.leave()
-        self.play(self.see_from("gallery", asks, *slabs, *arcs), *there, *map(Appear, slabs), Appear(asks))
-        self.play(*(arc.grow() for arc in arcs), self.light_up(slabs[best]))
+        ends = np.cumsum(widths) + 0.15 * np.arange(len(widths))
+        for each, size, width, end in zip(others, sizes, widths, ends, strict=True):
+            angle = np.pi * (0.95 - 0.66 * (end - width / 2) / ends[-1])
+            slab, (x, z) = slabs[each.name], (np.cos(angle), -np.sin(angle))
+            wide = max(4.0, ends[-1] / 1.9)
+            arc = {"at": (wide * x + 1.8, 0, 4.2 * z), "turn": 22 * x}
+            slab.put(size=size, **({"at": slab.points[0] - [2, 0, 0]} if tall else arc))
+        slabs[self.query] = asks
+        lit = slabs[self.key]
+        lit.is_light = asks.is_light = True
+        source = self._matrix("pattern").source
+        arcs = [Arc(asks, slabs[each.name], each.share, source=source) for each in others]
+        at = (lit.top + asks.top) / 2 + (1.0 if tall else 2.0) * UP + 0.8 * RIGHT
+        share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
+        number = number_at(share, at, size=1.0)
+        seen = self.see_from("gallery", *[*slabs.values()][-5:], asks, number)
+        self.play(seen, *self._bring(slabs), run_time=2.0)
+        growing = (arc.grow() for arc in arcs)
+        self.play(*growing, self.light_up(asks.top + 1.5 * (OUT + RIGHT)), run_time=1.4)
         self.play(Appear(number))
 
     # Values and z
 
     @beat(title="Mix of values")
     def a_weighted_mix(self) -> None:
-        """A third matrix makes values: what a word hands on. Each row is taken by its [share], and
-        all are added: that’s the new row of “{query}”."""
-        values = self._matrix("V")
-        wide = 5.0 if self.frame.upright else 9.0
-        rows = Rows(values, width=wide, height=1.0, gap=0.8)
-        z = self._matrix("z")
-        mixed = Relief.of(z, self.query, unit=rows[0].unit, width=wide, told=_("output"))
-        mixed.put((0, rows[0].points[0, 1], 2.6))
-        mixed.is_light = True
+        """Weights make values, too: what a word hands on. Taken by its [share], each is added to
+        one new row."""
+        slabs, rows = self._field("V", 1.1)
+        row, slab = rows[self.key], slabs[self.key]
+        front = slabs[self.query].points[0] + (2 * GAP + 0.4) * OUT
+        name = number_at(_("mix"), front + 0.6 * UP, size=0.8)
+        wide = float(np.ptp(row.extent[:, 0]))
+        look = {"width": wide, "role": "pattern", "unit": row.unit}
+        mixed = Relief.of(self._matrix("z"), self.query, **look).put((0, 0.6, front[2]))
+        for body in (row, slab, mixed):
+            body.is_light = True
         glow(mixed, 0.5)
-        row = rows[self.key]
-        row.is_light = True
-        there = self.leave()
-        self.play(self.see_from("orchestra", *rows, mixed), *there, *(r.grow() for r in rows))
-        self.play(rows.forward(self.key), self.light_up(row))
-        threads = Threads(row, mixed)
-        self.play(Appear(threads), mixed.grow())
+        ahead = front[2] - GAP - row.points[0, 2]
+        # Numbers of every second row, and none near the one that steps forward.
+        told = {*[*rows][: max(0, len(rows) - 3) if len(rows) >= MANY else 0 : 2], self.key}
+        numbers = []
+        for each in self.looked:
+            if each.name in told and each.share >= TOLD:
+                where, word = each.positions, each.word
+                text = fact("weight", each.share, format_share, beside=word, positions=where)
+                is_key = each.name == self.key
+                x, y, z = rows[each.name].at((wide / 2 + (3.0 if is_key else 0.9), 0.3, 0))
+                at = (x, 0, front[2] + 0.4) if is_key else (x, y, z)
+                numbers.append(number_at(text, at, size=SHARE if is_key else 0.4))
+        seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, *numbers)
+        growing = (each.grow() for each in rows.values())
+        self.play(seen, *self._bring(slabs), run_time=2.0)
+        self.play(LaggedStart(*growing, lag_ratio=0.3), run_time=3.0)
+        self.wait_for("share")
+        dimmed = [
+            Presence(rows[each.name], DIMMEST + (1 - DIMMEST) * math.sqrt(each.share))
+            for each in self.looked
+            if each.name in rows and each.name != self.key
+        ]
+        forward = (body.animate.shift([0, 0, ahead]) for body in (row, slab))
+        lamp = self.light_up((wide / 2, 0.9, front[2] - 1.0))
+        self.play(*forward, *dimmed, lamp, *map(Appear, numbers))
+        threads = [
+            Threads(rows[each.name], mixed, opacity=0.6 * each.share)
+            for each in self.looked
+            if each.name in rows
+        ]
+        self.play(*map(Appear, (*threads, name)), mixed.grow())
 
     @beat(title="One head")
     def one_head(self) -> None:
-        """This is one attention head. The model runs {heads} in {layers}."""
-        slabs = self._row_of_slabs(0, {self._place(self.key): "key"})
-        there = self.leave()
-        self.play(self.see_from("balcony", *slabs), *there, *map(Appear, slabs))
+        """“{query}” asks, “{match}” [answers], and gives its [values]: that is {all}."""
+        tall, theme, key, query = self.frame.tall, self.theme, self.key, self.query
+        words = self._sentence(1.7 if tall else 1.5, key=key)
+        del words[query]
+        answers = words[key]
+        if tall:  # what comes after it would stand before its words
+            words = dict([*words.items()][: [*words].index(key) + 1])
+        asks = self._speaker(query, "query", (1.8, 0, 6.5) if tall else (7.6, 0, 4.0), turn=-14)
+        behind = [3.6, 0, -3.0] if tall else [2.6, 0, -3.0]
+        gives = self._speaker(key, "value", answers.points[0] + behind)
+        answers.is_light = True
+        share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
+        arcs = [
+            Arc(asks, answers, ASKING, colour=theme.query),
+            Arc(gives, asks, self.share, colour=theme.value),
+        ]
+        above = gives.top + 1.6 * UP + 0.2 * LEFT
+        beside = (gives.top + asks.top) / 2 + 1.0 * RIGHT + (1.4 if tall else 2.1) * UP
+        below = answers.middle + 2.6 * LEFT if tall else answers.points[0] + 0.7 * DOWN + OUT
+        said = [
+            number_at(text, at, size=0.45 if tall else 0.7, colour=colour)
+            for text, at, colour in (
+                (_("asks"), asks.top + 0.5 * UP + (0.6 if tall else 2.6) * RIGHT, theme.query),
+                (_("answers"), below, theme.key),
+                (share, beside, theme.ink),
+                (_("gives"), above, theme.value),
+            )
+        ]
+        row = [*words.values()]
+        place = row.index(answers)
+        seen = self.see_from("gallery", *row[max(0, place - 1) :], asks, gives, *arcs, *said)
+        self.play(seen, *self._bring(words), Appear(asks), run_time=1.6)
+        self.play(arcs[0].grow(), Appear(said[0]))
+        self.wait_for("answers")
+        self.play(Appear(said[1]), self.light_up(asks))
+        self.wait_for("values")
+        # The values of the word come out of it.
+        origin = gives.copy().put(answers.points[0]).fade(1)
+        self.play(Arrive(gives, origin), Appear(said[3]))
+        self.play(arcs[1].grow(), Appear(said[2]))
 
     @beat(title="The whole head")
     def complete_circuit(self) -> None:
-        """And as matrices, from the words to the output of the head."""
-        self.show(". W_Q W_K W_V\nX Q K V", stands="glass", light="Q")
+        """The same as matrices: input times [weights], queries times keys, and their [pattern]
+        times the values, all words at once."""
+        panes, rows = dict[str, Pane](), dict[str, Relief]()
+        for name, (right, near, width) in PLAN.items():
+            if (matrix := head_matrix(self.head, name)) is None:
+                continue
+            at = (near * 0.62, 0, 1.15 * right) if self.frame.tall else (right, 0, near)
+            panes[name] = pane = Pane(matrix, height=TALL, width=width).put(at)
+            pane.is_light = True
+            colour = matrix.colour or self.theme.ink
+            title = Label(matrix.name, colour=colour) if matrix.name else Symbol(matrix.symbol)
+            title.set_color(colour).scale_to_fit_height(0.68)
+            put(title, pane, (0, TALL + 0.5, 0), RIGHT, UP)
+            if matrix.rows == TOKEN:
+                row = self.key if name in "KV" else self.query
+                relief = Relief.of(matrix, row, width=width, height=0.6, depth=0.05)
+                relief.is_light = True
+                y = TALL * (1 - (row + 0.5) / self.layer.count)
+                rows[name] = relief.put(pane.at((0, y, 0.1)))
+
+        def arrive(*names: str) -> list[Animation]:
+            """Return animations in which matrices arrive, with the lines that lead to them."""
+            there = [name for name in names if name in panes]
+            ways = [self._way(panes[a], panes[b]) for a, b in _edges(panes) if b in there]
+            growing = (rows[name].grow() for name in there if name in rows)
+            return [*map(Create, ways), *(Appear(panes[name]) for name in there), *growing]
+
+        seen = self.see_from("stand", *panes.values())
+        self.play(*self.leave(), seen, *arrive("X"), run_time=1.6)
+        self.wait_for("weights")
+        self.play(*arrive("C", "W_Q", "W_K", "W_V"))
+        self.play(*arrive("Q", "K", "V"), self.light_up(panes["pattern"]))
+        self.wait_for("pattern")
+        self.play(*arrive("pattern"))
+        self.play(*arrive("z"))
+
+    def _way(self, start: Pane, end: Pane) -> VMobject:
+        """Return a line of light on the floor from one pane to another."""
+        ahead = np.eye(3)[2 if self.frame.tall else 0]
+        a, b = (
+            pane.points[0] + sign * ahead * (0.3 if self.frame.tall else pane.extent[1, 0] + 0.1)
+            for pane, sign in ((start, 1), (end, -1))
+        )
+        half = (b - a) * ahead / 2
+        line = CubicBezier(a, a + half, b - half, b, stroke_color=self.theme.lamp)
+        aside = 0.2 * np.cross(UP, ahead)
+        tip = [b - 0.4 * ahead + aside, b, b - 0.4 * ahead - aside]
+        for first, last in pairwise(tip):
+            line.start_new_path(first).add_line_to(last)
+        return line.set_stroke(width=self.theme.bold)
+
+
+def _edges(names: Collection[str]) -> list[tuple[str, str]]:
+    """Return which of some matrices of a head make which others."""
+    ends = [("Q", "pattern"), ("K", "pattern"), ("pattern", "z"), ("V", "z")]
+    through = {"Q": ("W_Q",), "K": ("W_K", "C"), "V": ("W_V", "C")}
+    for made, ways in through.items():
+        ends += pairwise(("X", *(name for name in ways if name in names), made))
+    return [*dict.fromkeys(ends)]

@@ -34,7 +34,7 @@ from filmkit.core.seats import shot_of
 from filmkit.core.stage import Stage, beat
 from filmkit.core.text import NO_BREAK_SPACE, Label
 from filmkit.mobjects.cached_numbers import CachedPerToken
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.running_text import RunningText
 from filmkit.pictures.parts import TEXT
 from filmkit.world.block import Pose
 from filmkit.world.box import SketchBody
@@ -148,7 +148,7 @@ class CacheSize(Stage):
         """With keys and values for every head, [one] token of DeepSeek-R1 takes {megabytes}. Its
         [latents], one in each layer, with the part for position, take {kilobytes}."""
         token = self.token
-        sentence = Sentence(self.layer.words, self.frame.free, size=WORD_SIZE).words
+        sentence = RunningText(self.layer.words, self.frame.free, size=WORD_SIZE).words
         word = max(sentence, key=lambda label: label.width)
         others = VGroup(*(label for label in sentence if label is not word))
         self.play(Appear(sentence))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from manim import Group
 
-from filmkit import HeadView, LayerView, Matrix, Norm, Pane, current_theme, glow, head_matrix
+from filmkit import HeadView, LayerView, Pane, current_theme, glow, head_matrix
 from filmkit.core.theme import mixed
 
 __all__ = ["SIDE", "GlassHead", "Ring"]
@@ -20,13 +19,6 @@ BEHIND, OVER = 0.55, 0.08  # from a pane to the one behind it: back, and up
 EDGE = 0.35  # share of its light that the edge of a pane gives
 SPACING = 1.16  # from head to head, in sides
 STACKED = 0.02  # from head to head where all of them stand in one place
-
-
-def by_magnitude(matrix: Matrix, colour: str) -> Matrix:
-    """Return a matrix in pure hue, the brighter the larger a number is, whatever its sign."""
-    ground, *rising = current_theme().rising(colour).split("/")
-    largest = float(np.percentile(np.abs(matrix.values), 98)) or 1.0
-    return replace(matrix, norm=Norm(-largest, largest, "/".join([*rising[::-1], ground, *rising])))
 
 
 class GlassHead(Group):
@@ -46,12 +38,11 @@ class GlassHead(Group):
     def __init__(self, view: HeadView) -> None:
         theme = current_theme()
         panes = []
-        for name, role in (("V", "value"), ("K", "key"), ("pattern", "pattern")):
+        for name in ("V", "K", "pattern"):
             matrix = head_matrix(view, name)
             assert matrix is not None
             height = SIDE
             if name != "pattern":
-                matrix = by_magnitude(matrix, theme.group_colour(role, view.kv_head))
                 rows, columns = matrix.values.shape
                 height = min(SIDE * rows / columns, BAND * SIDE)
             pane = Pane(matrix, height=height, told=matrix.name)

@@ -1,32 +1,50 @@
-"""Parts of pictures that only this scene has: likely words, and the work of decoding."""
+"""Parts of pictures that only this scene has: likely words, sets that are made, and bodies."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, Self
+
 import numpy as np
-from manim import LEFT, UP, Animation, LaggedStart, Rectangle, VGroup
+import numpy.typing as npt
+from manim import RIGHT, UP, Animation, Group, VMobject
 
-from extract.recompute.decoding import Decoding
-from extract.trace import Trace
-from filmkit.core.animations import AnimateWith
-from filmkit.core.facts import claim, fact
-from filmkit.core.geometry import FRAME_HEIGHT
-from filmkit.core.language import _, current_language
-from filmkit.core.numbers import format_decimal, format_number, format_percent
-from filmkit.core.text import Label, Number, fit_size, fit_word
+from extract.trace import Trace, TraceMeta
+from filmkit.core.animations import AnimateWith, set_presence
+from filmkit.core.body import Body, turned
+from filmkit.core.heatmap import Heatmap
+from filmkit.core.norm import LINEAR_SHARE, Norm, TensorSource
+from filmkit.core.numbers import format_percent
+from filmkit.core.quantities import QUANTITIES
 from filmkit.core.theme import current_theme
-from filmkit.core.token_text import printable
-from filmkit.mobjects.chart import grow_bar
-from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import own_colour
+from filmkit.mobjects.cached_numbers import BITS
+from filmkit.pictures.bodies import Slab
 
-__all__ = ["NextWords", "WorkBar", "disagreement", "following_word"]
+__all__ = [
+    "ROLES",
+    "Drum",
+    "flat",
+    "following_word",
+    "kept",
+    "key_and_value",
+    "outline",
+    "plates",
+    "to_a_tenth",
+    "token_bytes",
+    "token_to_scale",
+]
 
-WORD_ROOM = 0.25  # for the words that may follow, as a share of the width
-LARGE = 1.5 * TEXT  # size of these words, at most
-BAR = 0.6  # height of a bar, as a share of its line
-GAP = 0.18  # between a bar and what stands beside it
-LINE = 0.9  # height of a counted bar, in scene units
-COUNT = 0.07  # size of its number
+ROLES = "key", "value"
+STORED = {"key": "cached_keys", "value": "cached_values"}
+"""Names of quantities: all that is kept of each role."""
+
+FLAT = 1e-3  # height of what begins to grow, as a share of its own
+FAINT = 0.75  # opacity of edges of what is made in vain
+ROUND = 360.0  # degrees
+SEAM = 0.1  # between two plates, as a share of each
+BETWEEN = 0.04  # between keys and values of a token, in scene units
+TURNS = 2.0  # of the drum, before the word is in front
 
 
 def following_word(trace: Trace) -> tuple[str, int | None]:
@@ -48,127 +66,154 @@ def to_a_tenth(share: float) -> str:
     return format_percent(share, 1)
 
 
-class NextWords(VGroup):
-    """The model's likeliest words after the prompt with bars, the likeliest first.
+def token_bytes(meta: TraceMeta) -> int:
+    """Return the bytes that a token takes in the cache of the traced model."""
+    return (meta.d_qk + meta.d_v) * meta.n_kv_heads * meta.n_layers * BITS // 8
+
+
+class Drum(Group):
+    """Words that may follow, as slabs on a wheel that stands on the floor and turns.
 
     Parameters
     ----------
-    trace
-        The whole trace.
-    width, height
-        Its size, in scene units.
-
-    Attributes
-    ----------
-    words, bars, shares
-        Word, bar and probability of each.
-    origin
-        Label of the word that follows: one of these words, or alone above the bars if it is given
-        or not one of the likeliest.
+    slabs
+        The slabs; the first one comes to the front.
+    at : (3,)
+        Where the wheel stands.
+    radius
+        Its radius, in scene units.
+    turn
+        Where it faces, in degrees.
     """
 
-    def __init__(self, trace: Trace, width: float, height: float) -> None:
-        super().__init__()
-        theme, last = current_theme(), trace.meta.n_prompt - 1
-        word, rank = following_word(trace)
-        room = WORD_ROOM * width
-        counted = Label(to_a_tenth(1.0), size=LARGE).width
-        left = room + GAP - width / 2
-        longest = width / 2 - left - counted - GAP
-        top = height / 2
-        alone = trace.meta.continued or rank is None
-        if alone:
-            text = printable(word)
-            self.origin = fit_word(text, longest, size=LARGE, colour=own_colour(word))
-            self.origin.move_to([width / 2 - longest, top, 0], UP + LEFT)
-            top -= self.origin.height + 2 * GAP
-        self.words, self.bars, self.shares = VGroup(), VGroup(), VGroup()
-        shares = trace["top_probs"][last].tolist()
-        step = (top + height / 2) / len(shares)
-        size = max(TEXT, min(LARGE, BAR * step / FRAME_HEIGHT))
-        for index, (text, share) in enumerate(
-            zip(trace.meta.top_tokens[last], shares, strict=True)
-        ):
-            y = top - (index + 0.5) * step
-            colour = own_colour(text) if index == rank else theme.muted
-            name = fit_word(printable(text), room, size=size, colour=colour)
-            self.words.add(name.on_line(left - GAP - name.width / 2, y))
-            percent = fact("likely", share, to_a_tenth, beside=name.text, rank=index)
-            number = Label(percent, size=size, colour=theme.ink if index == rank else colour)
-            self.shares.add(number.on_line(left + counted - number.width / 2, y))
-            length = max(0.02, longest * share / max(shares))
-            bar = Rectangle(width=length, height=BAR * step, stroke_width=0)
-            bar.set_fill(colour, 1.0).move_to([left + counted + GAP, y, 0], LEFT)
-            self.bars.add(bar)
-        if rank is not None and not alone:
-            self.origin = self.words[rank]
-        self.add(self.words, self.bars, self.shares, self.origin)
+    def __init__(
+        self, slabs: Sequence[Slab], at: npt.ArrayLike, radius: float, turn: float
+    ) -> None:
+        super().__init__(*slabs)
+        self.slots = [(number, slab, slab.copy()) for number, slab in enumerate(slabs)]
+        self.step = ROUND / len(slabs)
+        self.facing = turn
+        ahead, self.right = turned(np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]), turn)
+        half = slabs[0].extent[1, 1] / 2 * UP
+        self.middle = np.asarray(at, dtype=float) + radius * UP + half
+        self.front = self.middle + radius * ahead - half
+        self.turn(0.0)
 
-    def grow(self) -> Animation:
-        """Return an animation in which the bars grow from their left ends, the likeliest first."""
-        return LaggedStart(*map(grow_bar, self.bars), lag_ratio=0.15)
+    def turn(self, degrees: float) -> None:
+        """Let the first slab be so far from the front, upwards."""
+        for slot, slab, made in self.slots:
+            angle = np.radians(degrees + slot * self.step)
+            # From how it was made, so that it has the same bits on whichever way it came there.
+            there = made.copy().put(self.front, turn=self.facing)
+            there.rotate(-angle, axis=self.right, about_point=self.middle)
+            for member, other in zip(slab.get_family(), there.get_family(), strict=True):
+                member.points = other.points
 
-
-class WorkBar(VGroup):
-    """The multiply-adds of decoding so far, with a cache or without one: a bar below its name.
-
-    Parameters
-    ----------
-    decoding
-        The work of each step.
-    cached
-        Whether it is with a cache.
-    width
-        Its width, in scene units: that of the longest bar with its number.
-    done
-        How many steps are done.
-    """
-
-    def __init__(self, decoding: Decoding, cached: bool, width: float, done: int) -> None:
-        super().__init__()
-        theme, both = current_theme(), (decoding.cached, decoding.naive)
-        self.counts, self.done, self.most = both[0 if cached else 1], done, max(both[1])
-        self.unit, unit_name = current_language().counting_unit(self.most)
-        self.digits = 1 if self.unit > 1 and self.most < 1000 * self.unit else 0
-        text = claim(
-            cached,
-            _("with a cache: one new row each step"),
-            _("without a cache: all rows again each step"),
-            cached=cached,
+    def run(self, **kwargs: Any) -> Animation:
+        """Return an animation in which it turns, ever slower, until its first slab is in front."""
+        return AnimateWith(
+            self, lambda alpha: self.turn(TURNS * ROUND * (1 - alpha) ** 2), **kwargs
         )
-        self.name = fit_size(text, width, size=TEXT)
-        fact("multiply-adds", self.counts[-1], self._written, beside=self.name.text, cached=cached)
-        # However long the bar is, it takes the same room.
-        self.room = Rectangle(width=width, height=2 * LINE, stroke_width=0, fill_opacity=0)
-        self.name.move_to([-width / 2, LINE / 2, 0], LEFT)
-        self.bar = Rectangle(width=1.0, height=BAR * LINE, stroke_width=0)
-        self.bar.set_fill(theme.ink if cached else theme.flow, 1.0)
-        self.number = Number(self.most / self.unit, digits=self.digits, size=COUNT)
-        self.unit_name = Label(unit_name, size=TEXT)
-        self.longest = width - 2 * GAP - self.number.width - self.unit_name.width
-        self.add(self.room, self.name, self.bar, self.number, self.unit_name)
-        self.show(done)
 
-    def _written(self, count: float) -> str:
-        return format_decimal(count / self.unit, self.digits)
+    def let_go(self) -> Self:
+        """Leave its first slab where it is, and return the wheel with the others."""
+        _slot, slab, _made = self.slots.pop(0)
+        self.remove(slab)
+        return self
 
-    def next_step(self) -> Animation:
-        """Return an animation in which the work of the next step is counted."""
-        return AnimateWith(self, lambda alpha: self.show(self.done + alpha))
-
-    def show(self, done: float) -> None:
-        """Show the work after a number of steps; between two of them it grows."""
-        count = float(np.interp(done, np.arange(len(self.counts)), self.counts))
-        left, (_x, y, _z) = float(self.room.get_left()[0]), self.room.get_center()
-        y -= LINE / 2
-        self.bar.stretch_to_fit_width(self.longest * count / self.most)
-        self.bar.move_to([left, y, 0], LEFT)
-        self.number.set_value(count / self.unit)
-        self.number.on_line(left + self.bar.width + GAP + self.number.width / 2, y)
-        right = float(self.number.get_right()[0])
-        self.unit_name.on_line(right + GAP + self.unit_name.width / 2, y)
+    def go_on(self, **kwargs: Any) -> Animation:
+        """Return an animation in which the next slab comes to the front."""
+        return AnimateWith(self, lambda alpha: self.turn(-alpha * self.step), **kwargs)
 
 
-def disagreement(decoding: Decoding) -> str:
-    """Return how much both ways of decoding differ, in words."""
-    return _("patterns and outputs differ by {error}", error=format_number(decoding.error, 1))
+def flat(body: Body, presence: float = 1.0) -> Body:
+    """Return what a body on the floor grows from: itself without height, with some presence."""
+    low = body.copy().stretch(FLAT, 1, about_point=body.points[0] * [1, 0, 1])
+    set_presence(low, presence)
+    return low
+
+
+def outline(corners: npt.ArrayLike, role: str, *, strong: bool = False) -> VMobject:
+    """Return the edges of a box in which nothing stands, in the colour of a role.
+
+    Parameters
+    ----------
+    corners : (8, 3)
+        Its corners, the numbers of which differ by 4 along the first axis, by 2 and by 1.
+    role
+        The role.
+    strong
+        Whether it is all that is to be seen.
+    """
+    theme = current_theme()
+    edges = VMobject(stroke_color=theme.role(role), fill_opacity=0.0)
+    edges.set_stroke(width=theme.bold if strong else theme.thin, opacity=1.0 if strong else FAINT)
+    places = np.asarray(corners, dtype=float)
+    for number, step in product(range(8), (1, 2, 4)):
+        if not number & step:
+            edges.start_new_path(places[number])
+            edges.add_line_to(places[number + step])
+    return edges
+
+
+def plates(size: npt.ArrayLike, colour: str, count: int = 1, axis: int = 1) -> Body:
+    """Return a solid on the floor of plates side by side, such as one for each layer.
+
+    Parameters
+    ----------
+    size : (3,)
+        Its width, height and depth, in scene units.
+    colour
+        "#RRGGBB".
+    count, axis
+        How many plates, and along which axis of the body they follow each other.
+    """
+    low, high = np.array([[-0.5, 0.0, -0.5], [0.5, 1.0, 0.5]]) * size
+    boxes = np.tile([low, high], (count, 1, 1))
+    ends = np.linspace(low[axis], high[axis], count + 1)
+    seam = SEAM * (ends[1] - ends[0]) if count > 1 else 0.0
+    boxes[:, 0, axis], boxes[:, 1, axis] = ends[:-1] + seam, ends[1:] - seam
+    return Body(boxes, colour, layers=np.arange(count) if axis == 1 else 0)
+
+
+def key_and_value(size: npt.ArrayLike, layers: int = 1) -> list[Body]:
+    """Return the key and the value of a word as solids of one plate for each layer."""
+    return [plates(size, current_theme().role(role), layers) for role in ROLES]
+
+
+def token_to_scale(
+    counts: Sequence[tuple[int, int, int]], number: float, *, stacked: bool
+) -> list[Body]:
+    """Return all keys and all values of a token as solids that stand side by side.
+
+    Parameters
+    ----------
+    counts
+        Of both: channels, which are across, heads, which are up, and layers, which are back.
+    number
+        Side of a number, in scene units.
+    stacked
+        Whether keys stand on values instead.
+    """
+    theme, bodies = current_theme(), []
+    for sign, role, count in zip((-1, 1), ROLES, counts, strict=True):
+        width, height, depth = (number * n for n in count)
+        body = plates((width, height, depth), theme.role(role), count[2], axis=2)
+        aside = sign * (width + BETWEEN) / 2 * RIGHT
+        above = (height + BETWEEN) * UP * (role == "key")
+        bodies.append(body.shift(above if stacked else aside))
+    return bodies
+
+
+def kept(trace: Trace, token: int, role: str) -> Heatmap:
+    """Return what the model keeps of a token, (layer and set, channel): keys or values."""
+    name = STORED[role]
+    stored = QUANTITIES[name].of(trace)[token]
+    meta = trace.meta
+    source = TensorSource(
+        quantity=name,
+        index=(token, *((0, n) for n in stored.shape)),
+        given=(("layers", (0, meta.n_layers - 1)), ("heads", (0, meta.n_heads - 1))),
+    )
+    norm = Norm(-1.0, 1.0, current_theme().colour_map(role), LINEAR_SHARE)
+    return Heatmap(stored, norm, source=source, edged=False)

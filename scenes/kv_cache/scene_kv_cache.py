@@ -2,131 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from functools import cached_property, partial
-from itertools import product
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, LaggedStart, Mobject, linear
-
-from extract.facts.gpus import decoding_work
-from extract.recompute.decoding import decode
-from filmkit.core.animations import (
-    Appear,
-    Arrive,
-    Glide,
-    Presence,
-    Reveal,
-    Vanish,
-    at_once,
-    in_diagonals,
-    in_rows,
-    second_half,
-    set_presence,
+from manim import (
+    DEGREES,
+    DL,
+    IN,
+    OUT,
+    RIGHT,
+    UP,
+    UR,
+    Group,
+    LaggedStart,
+    Mobject,
+    Transform,
+    linear,
 )
-from filmkit.core.camera import Shot
+
+from extract.recompute.decoding import decode
+from filmkit.core.animations import Appear, Arrive, MoveCamera, Vanish
+from filmkit.core.body import Body, put
 from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import Box
-from filmkit.core.headline import Headline
-from filmkit.core.language import _, ngettext
-from filmkit.core.model_places import HEAD, numbered
+from filmkit.core.language import _
+from filmkit.core.light import glow
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
     counted_sets,
-    format_rough,
+    counted_words,
     readable_bytes,
     spoken_bytes,
 )
-from filmkit.core.seats import shot_of
+from filmkit.core.picture_map import texts_on
 from filmkit.core.stage import StageError, beat
-from filmkit.core.text import NO_BREAK_SPACE
+from filmkit.core.text import Label
 from filmkit.core.token_text import printable
-from filmkit.mobjects.cached_numbers import BITS, CachedPerToken
-from filmkit.mobjects.marks import Highlight, bracket
-from filmkit.pictures.parts import TEXT
-from filmkit.pictures.picture import Mark
+from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.pictures.bodies import Relief, Rows, Slab, number_at
+from filmkit.pictures.parts import Matrix
 from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import head_matrix, head_tensor
-from filmkit.pictures.texts import SentencePart, heading, legend, own_colour, text_in
-from filmkit.world.block import TILT, CacheBlock, Pose
-from filmkit.world.published import CHIP, CHIP_NAME, LARGE, LARGE_NAME, published_notes
-from filmkit.world.standing import stand, stand_at_once, words_at
-from scenes.kv_cache.cost import (
-    Chip,
-    LargeToken,
-    Memory,
-    lighting_up,
-    plates_of_layer,
+from filmkit.pictures.tensors import head_matrix
+from filmkit.pictures.texts import own_colour
+from filmkit.world.published import LARGE, LARGE_NAME, published_notes
+from scenes.kv_cache.parts import (
+    ROLES,
+    Drum,
+    flat,
+    following_word,
+    kept,
+    key_and_value,
+    outline,
+    plates,
+    to_a_tenth,
     token_bytes,
+    token_to_scale,
 )
-from scenes.kv_cache.parts import NextWords, WorkBar, disagreement, following_word
 
+Array = npt.NDArray[np.float64]
+
+LATENT = CachedPerToken(LARGE, "mla")  # what is really kept
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
-BELOW_NAME, UNDER = 0.26, 0.16  # from a name to the ends of its bracket, and height of that
-APART = 0.7  # how far the last token stands from the block
-EDGE = 0.18  # from an edge of a body to its bracket, in scene units of the room
-MOST_NAMED = 4  # sets whose heads are named
-SIDEWAYS = 10.0  # from how far to the right slabs that face the viewer are seen, in degrees
-EVEN = 20.0  # the same for two boxes that are to look equally large
-WIDE = 3.6  # of a line over a pair of plates, at most
-BELOW, FOOT = 0.35, 0.2  # free below a headline and at the foot, in scene units
-WAYS = "cached", "naive"  # of decoding: with a cache and without one
-MAX_STEPS = 6  # largest number of tokens that are decoded one after another
-
-
-PRODUCT = """
-    Q × Kt = {product}
-    . . .  . future
-"""
-TALL_PRODUCT = """
-    Q × Kt
-    . = {product}
-    . . future
-"""
-MIX = """
-    pattern × V = z
-    future  . . . .
-"""
-TALL_MIX = """
-    pattern × V
-    future  . .
-    =       z z
-"""
-KEPT = """
-    .     name name
-    Q     K    V
-    never read read
-"""
-TALL_KEPT = "Q\nnever\nname\nK\nV\nread"
-RACE = """
-    K       V       cached
-    again_K again_V naive
-    agree   agree   agree
-"""
-TALL_RACE = """
-    K       V
-    cached  cached
-    again_K again_V
-    naive   naive
-    agree   agree
-"""
-KNOWN = 0.8  # opacity of what was computed before
-FADED = 0.35  # and of what is never needed again
-LEAST = 0.6  # and of a row of values that has no share in the new output
-
-Order = Callable[[tuple[int, int]], npt.NDArray[np.float64]]
-"""Returns when each cell of a shape appears, 0 to 1."""
+FACING = -8.0  # where slabs of the sentence look, in degrees
+NEAREST, MOST_WORDS = 4, 9  # words of the sentence that are seen first, and at most
+AROUND = 11  # slabs on the drum
+BEFORE, ABOVE = 1.5 * OUT, 2.0 * UP  # from rows to a new one, and from its key to its query
+LEANING = 62 * DEGREES  # how far names of rows lean back
+LEAST = 1.05  # height of words that are read, as a share of the least that can be
+HEIGHT, DEPTH = 3.2, 2.8  # of the block, in scene units
+KEY = 3.2  # width of a key of the large model
 
 
 class KVCache(Stage):
-    """A token joins the prompt, decoding with and without a cache, and the size of the cache."""
+    """A token joins the prompt, keys and values made once or again, and the size of the cache."""
 
     title = "Why keys and values are kept"
-    tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
+    tensors = ("q", "q_rot", "k", "k_rot", "v", "pattern")
     published: tuple[str, ...] = ()  # models whose published numbers are shown, not the trace's
 
     def prepare(self) -> None:
@@ -144,496 +98,436 @@ class KVCache(Stage):
                 "the rows end before the prompt does, and words are added here; extract it with "
                 "--rows up to its end"
             )
-        self._make_parts()
-        word, rank = following_word(self.trace)
+        self.view = self.layer.until(meta.n_prompt + 1)
+        self.words = [printable(word) for word in self.view.words]
+        word, self.rank = following_word(self.trace)
         chosen = claim(meta.continued, _("is given")) or claim(
-            rank == 0, _("is chosen"), _("follows")
+            self.rank == 0, _("is chosen"), _("follows")
         )
-        self.longest = self.layer.until(min(len(meta.tokens), meta.n_prompt + MAX_STEPS))
-        self.large = LargeToken(LARGE)
+        same = decode(self.trace, self.layer.layer).agrees
+        count = len(self.words)
+        self.counts = {"once": count, "again": count * (count + 1) // 2}
         self.facts |= named_facts(
             word=printable(word),
             chosen=chosen,
-            like_them=meta.n_kv_heads,
+            what=claim(same, _("the same ones again"), _("all of them again")),
             sets=(meta.n_kv_heads, counted_sets),
-            heads=(meta.n_heads, counted_heads),
-            bytes=(token_bytes(meta), spoken_bytes),
             layers=(meta.n_layers, counted_layers),
+            bytes=(token_bytes(meta), spoken_bytes),
             all_heads=(LARGE.n_heads, counted_heads),
             all_layers=(LARGE.n_layers, counted_layers),
             all_bytes=(EVERY_HEAD.size(), spoken_bytes),
-            slots=CHIP.ridge(),
-            few=(CHIP.ridge() / 5, format_rough),
-            about=(CHIP.ridge(), format_rough),
-            many=(10 * CHIP.ridge(), format_rough),
+            words=(count, counted_words),
+            **self.counts,
         )
-
-    def _make_parts(self) -> None:
-        """Make the parts of pictures in which tokens join the prompt."""
-        meta, free = self.trace.meta, self.frame.free
-        self.old, self.decoded = self.layer.count, min(MAX_STEPS, len(meta.tokens) - meta.n_prompt)
-        self.decoding = decode(self.trace, self.layer.layer, max_tokens=self.decoded)
-        future = legend(_("masked: the future"), self.theme.masked)
-        future[0].set_stroke(self.theme.faint, self.theme.line)
-        self.part("future", future)
-        self.part("name", heading(_("KV cache"), free.width))
-        for name, text in (
-            ("never", _("old queries are never needed again")),
-            ("read", _("every new token reads all keys and values")),
-            ("agree", "" if self.decoding.agrees else disagreement(self.decoding)),
-        ):
-            # In a narrow column, so that words do not push matrices apart that stand side by side.
-            share = 1.0 if name == "agree" or self.frame.tall else 0.4
-            self.part(name, text_in(text, share * free.width) if text else None)
-        self._extend(self.decoded)
-
-    def variant(self, beat: str) -> str:
-        return "one" if self.trace.meta.n_kv_heads == 1 else "several"
 
     def provenance_notes(self) -> tuple[str, str]:
         if not self.published:
             return super().provenance_notes()
         return published_notes(self.published)
 
-    # The tokens that join the prompt
+    def _matrix(self, name: str) -> Matrix:
+        """Return a matrix of the head, with a row for the new word."""
+        matrix = head_matrix(self.view.head(self.head.head), name)
+        assert matrix is not None
+        return matrix
 
-    def _extend(self, more: int) -> None:
-        """Let the matrices of the head hold the prompt, and more tokens after it."""
-        self.count = self.old + more
-        view = self.layer.until(self.trace.meta.n_prompt + more).head(self.head.head)
-        for name in ("Q", "Kt", "scores", "pattern"):
-            self.part(name, head_matrix(view, name))
-        # Where it stands alone in its row, its words are those of the pattern.
-        self.part("z", replace(head_tensor(view, "z"), words=()))
-        for name, again in product(("K", "V"), ("", "again_")):
-            self.part(again + name, head_matrix(view, name))
+    # Places and words
 
-    def _rows(self, old: float, new: float = 1.0) -> npt.NDArray[np.float64]:
-        """Return opacities of the rows of the prompt, and of the new one."""
-        return np.where(np.arange(self.count) < self.old, old, new)[:, None]
+    def _at(self, tall: float, x: float, z: float) -> Array:
+        """Return a place on the floor; tall frames have another one across."""
+        return (tall if self.frame.tall else x) * RIGHT + z * OUT
 
-    @property
-    def _new_marks(self) -> tuple[Mark, ...]:
-        """Frames around the new query, the new key, and the new scores."""
-        return Mark("Q", row=self.old), Mark("Kt", column=self.old), Mark("scores", row=self.old)
+    def _from(self, seat: str) -> str:
+        """Return the name of a seat; tall frames look from above instead."""
+        return "stand" if self.frame.tall else seat
 
-    def _filling(
-        self, *names: str, until: int | None = None, order: Order = in_diagonals
-    ) -> list[Reveal]:
-        """Return animations in which the hidden cells of parts appear, up to a row."""
-        filling = []
-        for block in (block for name in names for block in self.parts[name].cells.blocks):
-            when = np.where(block.shown > 0, np.nan, order(block.shape))
-            if until is not None:
-                when[until:] = np.nan
-            when -= np.nanmin(when)
-            filling.append(Reveal(block, when / max(1e-9, float(np.nanmax(when)))))
-        return filling
+    def _small(self, move: MoveCamera, *things: Mobject) -> list[Label]:
+        """Return the words of things that are too small to be read after a move of the camera."""
+        camera, before = self.camera, self.camera.shot
+        camera.shot = move.shot
+        least = LEAST * self.theme.min_text_size * min(camera.pixel_width, camera.pixel_height)
+        small = [text.mobject for text in texts_on(things, camera) if text.height < least]
+        camera.shot = before
+        return small
 
-    def _read(self, *names: str) -> None:
-        """Let a frame run down the rows of parts."""
-        moves = []
-        for name in names:
-            cells = self.parts[name].cells
-            beam, last = Highlight(cells.row(0), colour=self.theme.ink), Highlight(cells.row(-1))
-            moves.append(Glide(beam, last, remover=True))
-            self.add(beam)
-        self.play(*moves, run_time=self.theme.tempo.large)
+    def _slab(self, number: int, height: float = 1.0, width: float | None = None) -> Slab:
+        """Return the slab of a word of the sentence; the new one has the colour that it names."""
+        colour = own_colour(self.view.words[-1])
+        is_own = number == -1 and colour != self.theme.ink
+        role = colour if is_own else ""
+        slab = Slab(self.words[number], role=role, width=width, height=height)
+        slab.is_light = True
+        return slab
+
+    def _floor_word(self, role: str, text: str, at: Array, size: float) -> Label:
+        """Return a word that lies on the floor, below a place, in the colour of a role."""
+        return number_at(text, at * [1, 0, 1], "floor", size=size, colour=self.theme.role(role))
 
     # One more token
 
-    @beat
+    @beat(title="The next word")
     def the_next_word(self) -> None:
-        """The model rates every token it knows. “{word}” {chosen}, and joins the sentence."""
-        mosaic, tempo = "sentence\nnext", self.theme.tempo
-        line = _(
-            "the model’s likeliest next words; “{word}” {chosen}",
-            word=self.facts["word"],
-            chosen=self.facts["chosen"],
+        """To find the next word, the model rates every token it knows. “[{word}]” {chosen}, and
+        joins the sentence."""
+        tall, words = self.frame.tall, self._sentence()
+        meta, after = self.trace.meta, self.trace.meta.n_prompt - 1
+        texts = meta.top_tokens[after]
+        likely = [text for rank, text in enumerate(texts) if rank != self.rank]
+        # The last one will be below the others, where no word can be read.
+        around = [*([*likely, *texts] * AROUND)[: AROUND - 2], ""]
+        others = [Slab(text, width=2.2, height=1.05) for text in around]
+        new = self._slab(-1, height=1.05, width=2.2)
+        drum = Drum([new, *others], self._at(1.4, 2.4, -2.2), 2.05, FACING)
+        place = self._slab(-1, height=1.9).put(self._at(0.4, 2.2, 1.7), turn=FACING)
+        shares = []
+        if self.rank is not None:
+            share = self.trace["top_probs"][after, self.rank]
+            text = fact("likely", share, to_a_tenth, beside=self.words[-1], rank=self.rank)
+            shares.append(number_at(text, self._at(0, -1.8, 2.6 + tall), "floor", size=1.3))
+        seat = "balcony" if tall else "shoulder"
+        self.camera.shot = self.see_from(seat, *words[-NEAREST:]).shot
+        writing = LaggedStart(*map(Appear, words), lag_ratio=0.2)
+        self.play(writing, self.see_from(seat, *words), run_time=1.6)
+        self.add(drum)
+        move = self.see_from("balcony", *words, drum, place, *shares)
+        # Only the next two words of the drum will face the viewer.
+        small = self._small(move, *words, *others[:2])
+        drum.turn(-drum.step)  # as it will be in the end
+        small += (text for text in self._small(move, *others[:2]) if text not in small)
+        small += (slab.word for slab in others[2:] if slab.word)
+        self.play(drum.run(rate_func=linear), move, *self.dim(*small), run_time=3.2)
+        self.wait_for("word")
+        self.remove(drum)
+        self.add(drum.let_go(), new)
+        self.play(
+            Transform(new, place),
+            drum.go_on(),
+            self.light_up(drum.front),
+            *map(Appear, shares),
+            run_time=self.theme.tempo.large,
         )
-        words = self.headline_of(_("The next word"), line)
-        room, tokens = words.below(), self.layer.until(self.trace.meta.n_prompt + 1).words
-        colours = [*[self.theme.ink] * self.old, own_colour(tokens[-1])]
-        self.part("sentence", SentencePart(tokens, room.width, 0.3 * room.height, colours))
-        self.part("next", partial(NextWords, self.trace, room.width, 0.6 * room.height))
-        self._extend(0)
-        self.show("pattern", titles=False)
-        self._extend(1)
-        lit = {"words": self._rows(1.0, 0.0)[:, 0]}
-        self.show(mosaic, lit=lit, later="next", headline=words)
-        likely = self.parts["next"].whole[0]
-        alone = () if likely.origin in likely.words else (likely.origin,)
-        self.play(*map(Appear, (likely.words, *alone)), likely.grow(), run_time=tempo.large)
-        self.play(Appear(likely.shares))
-        word = self.parts["sentence"].pieces["row words"].submobjects[-1]
-        place, origin = word.copy(), likely.origin
-        set_presence(word, 1.0).scale(origin.height / word.height).move_to(origin)
-        self.play(Glide(word, place), run_time=tempo.normal)
-        self.show(mosaic, headline=words)
+        self.sentence = [*words, new]
 
-    @beat
+    def _sentence(self) -> list[Slab]:
+        """Return the last words of the prompt, up to where the next one will be."""
+        tall = self.frame.tall
+        along = OUT if tall else RIGHT + 0.26 * OUT
+        most = NEAREST if self.frame.upright and not tall else MOST_WORDS
+        words = [self._slab(i) for i in range(len(self.words) - 1)][-most:]
+        lengths = [1.4 if tall else 0.25 + float(np.ptp(w.extent[:, 0])) for w in words]
+        ends = np.cumsum(lengths) - sum(lengths)
+        for slab, end, length in zip(words, ends, lengths, strict=True):
+            slab.put((end - length / 2) * along + self._at(-1.8, 0.1, 0.0), turn=FACING)
+        return words
+
+    @beat(title="One new row")
     def one_new_row(self) -> None:
-        """One new query, one new key: the scores gain one row. Everything [outside] the frames, we
-        already had."""
-        self._extend(1)
-        known, faint = self._rows(1.0, 0.0), self._rows(KNOWN)
-        lit = {"Q": known, "Kt": known.T, "scores": known * known.T}
-        line = _("one new query, one new key, one new row of scores")
-        show = partial(self._show_product, headline=self.headline_of(_("One new row"), line))
-        marks = self._new_marks
-        show(lit=lit)
-        for count, mark in enumerate(marks, start=1):
-            show(lit=lit, marks=marks[:count], run_time=self.theme.tempo.small)
-            self.play(*self._filling(mark.part), run_time=self.theme.tempo.small)
-            del lit[mark.part]
-        self.wait_for("outside")
-        scores = np.where(np.tri(self.count), faint, 1.0)
-        show(marks=marks, lit={"Q": faint, "Kt": faint.T, "scores": scores})
-
-    def _show_product(self, made: str = "scores", **kwargs: Any) -> None:
-        """Show queries, keys, and what comes of them."""
-        mosaic, tall = (text.format(product=made) for text in (PRODUCT, TALL_PRODUCT))
-        self.show(mosaic, tall=tall, words="rows", **kwargs)
-
-    @beat
-    def one_row_of_each(self) -> None:
-        """Softmax makes one new row of the pattern. That row mixes the values into one new
-        output."""
-        self._extend(1)
-        faint, known = self._rows(KNOWN), self._rows(1.0, 0.0)
-        lit = {"Q": faint, "Kt": faint.T, "pattern": faint}
-        mixing, made = (Mark(name, row=self.old) for name in ("pattern", "z"))
-        head = self.layer.until(self.trace.meta.n_prompt + 1).head(self.head.head)
-        shares = head.pattern[-1]
-        mixed_in = (LEAST + (1 - LEAST) * shares / shares.max())[:, None]
-        line = _("the new row of the pattern mixes all values")
-        words = self.headline_of(_("One new output"), line)
-        self._show_product("pattern", lit=lit, marks=(mixing,), headline=words)
-        show = partial(self.show, MIX, tall=TALL_MIX, words="rows", headline=words)
-        lit = {"pattern": faint, "V": known, "z": faint * known}
-        show(lit=lit, marks=(mixing,))
-        self.play(*self._filling("V"), run_time=self.theme.tempo.small)
-        lit["V"] = mixed_in
-        show(lit=lit, marks=(mixing, made))
-        self.play(*self._filling("z"), run_time=self.theme.tempo.small)
-        show(lit={"V": mixed_in}, marks=(mixing, made))
-
-    @beat
-    def what_is_kept(self) -> None:
-        """Old queries are never needed again. Every new token reads all keys and values, [so] they
-        are kept."""
-        self._extend(1)
-        show = partial(self.show, KEPT, tall=TALL_KEPT, words="rows")
-        show(later="name never read")
-        lit = {"Q": self._rows(FADED)}
-        show(lit=lit, later="name")
-        self._read("K", "V")
-        self.wait_for("so")
-        show(lit=lit)
-        keys, values = (self.parts[name].cells.box for name in "KV")
-        foot = float(self.parts["name"].whole.get_bottom()[1]) - BELOW_NAME
-        left, right = ([x, foot, 0.0] for x in (keys.left, values.right))
-        self.play(Appear(bracket(left, right, (0.0, UNDER, 0.0))))
-
-    # Token after token
-
-    @beat
-    def token_by_token(self) -> None:
-        """With a cache, a token adds one row of keys and values. Without, all rows are computed
-        again."""
-        line = ngettext(
-            "multiply-adds in this layer’s attention for {number} more token",
-            "multiply-adds in this layer’s attention for {number} more tokens",
-            self.decoded,
-            number=fact("decoded", self.decoded),
+        """Like every word before it, “{word}” makes a [query], a [key] and a [value]: one new row
+        of each. The others were there already."""
+        width, gap, height = (2.3, 1.6, 1.3) if self.frame.tall else (7.4, 1.15, 0.9)
+        look: dict[str, Any] = {"width": width, "height": height}
+        query, keys, values = map(self._matrix, "QKV")
+        aside = (width / 2 + 0.25) * RIGHT
+        self.keys = Rows(keys, gap=gap, words=(), **look).shift(-aside)
+        self.values = Rows(values, gap=gap, words=(), **look).shift(aside)
+        key, value = (rows[-1].shift(BEFORE) for rows in (self.keys, self.values))
+        self.query = Relief.of(query, -1, **look).put(key.points[0] + 0.4 * RIGHT + ABOVE)
+        self.query.is_light = True
+        left, line = -2 * aside - 1.4 * RIGHT, BEFORE + 0.9 * OUT
+        roles = [
+            ("query", _("query"), self._at(left[0], -1.6 * aside[0], line[2]), self.query),
+            ("key", _("key"), self._at(-aside[0], -0.5 * aside[0], line[2]), key),
+            ("value", _("value"), aside + line, value),
+        ]
+        self.labels = [self._floor_word(role, text, at, 0.8) for role, text, at, _row in roles]
+        words, first = self.sentence, len(self.words) - len(self.sentence)
+        self.sentence = [
+            self._slab(number, height=1.02).put(left + self.keys[number].points[0, 2] * OUT)
+            for number in range(first, len(self.words) - 1)
+        ]
+        self.sentence.append(self._slab(-1, height=0.95).put(left + BEFORE))
+        for name in self.sentence:
+            name.rotate(-LEANING, axis=RIGHT, about_point=name.points[0])
+        seen = [*self.sentence, self.keys, self.values, self.query, *self.labels]
+        move = self.see_from("stand", *seen)
+        for text in self._small(move, *self.sentence):
+            text.presence = self.theme.dim
+        leaving = self.leave(*words)
+        self.remove(*words)
+        old = [row for rows in (self.keys, self.values) for row in rows[:-1]]
+        self.play(
+            move,
+            *leaving,
+            *map(Arrive, self.sentence, words),
+            self.light_up(0.5 * UP + BEFORE),
+            LaggedStart(*(Arrive(row, flat(row, 0.0)) for row in old), lag_ratio=0.1),
+            run_time=3,
         )
-        words = self.headline_of(_("A cache saves work"), line)
-        show = partial(self.show, RACE, tall=TALL_RACE, words=False, titles="K V", headline=words)
-        again = ("again_K", "again_V")
-        self._count_work(0)
-        show(lit=dict.fromkeys(again, 0.0))
-        self._extend(self.decoded)
-        rows = np.arange(self.count)
-        for step, row in enumerate(range(self.old, self.count)):
-            known = (rows < row)[:, None]
-            lit: dict[str, npt.ArrayLike] = {"K": known, "V": known}
-            lit |= dict.fromkeys(again, 0.0)
-            self._count_work(step)
-            marks = Mark("K", row=row), Mark("V", row=row)
-            show(lit=lit, marks=marks, run_time=0.4)
-            self.play(
-                *self._filling("K", "V", until=row + 1),
-                *self._filling(*again, until=row + 1, order=in_rows),
-                *(self.parts[name].whole[0].next_step() for name in WAYS),
-                rate_func=linear,
-                run_time=0.8,
-            )
-        self._count_work(self.decoded)
-        show(marks=(*marks, *map(Mark, again)))
+        start = self.sentence[-1].middle
+        for (role, _text, _at, row), label in zip(roles, self.labels, strict=True):
+            self.wait_for(role)
+            self.play(Arrive(row, row.copy().put(start, size=0.2)), Appear(label))
 
-    def _count_work(self, done: int) -> None:
-        """Let the bars of the work of decoding be as long as they are after some steps."""
-        width = (1.0 if self.frame.tall else 0.45) * self.frame.free.width
-        for name in WAYS:
-            self.part(name, partial(WorkBar, self.decoding, name == WAYS[0], width, done))
+    @beat(title="KV cache")
+    def what_is_kept(self) -> None:
+        """Its query reads all [keys], for where to look, and all [values], for what to take. No
+        [older] query is needed again, so only keys and values are [kept]: the KV cache."""
+        keys, values, query = self.keys, self.values, self.query
+        size = 0.72 if self.frame.tall else 1.3
+        labels = [
+            self._floor_word(role, text, rows[-1].points[0] - 0.1 * OUT, size)
+            for role, text, rows in (("key", _("keys"), keys), ("value", _("values"), values))
+        ]
+        new = [keys[-1], values[-1], self.sentence[-1], query]
+        self.play(
+            *(each.animate.shift(-BEFORE) for each in new),
+            *map(Vanish, self.labels),
+            self.light_up(keys[-2]),
+        )
+        # The query flies over all keys, over to the values, and back over these.
+        for mark, start, end, seconds, shown in (
+            ("keys", keys[-1], keys[0], 2.2, labels[:1]),
+            ("values", keys[0], values[0], 0.8, []),
+            ("values", values[0], values[-1], 2.2, labels[1:]),
+        ):
+            self.wait_for(mark)
+            way = query.animate.shift(end.points[0] - start.points[0])
+            self.play(way, self.light_up(end), *map(Appear, shown), run_time=seconds)
+        self.wait_for("older")
+        move = self.see_from(self._from("gallery"), *self.sentence, keys, values, *labels)
+        small = self._small(move, *self.sentence)
+        self.play(Vanish(query), move, *self.dim(*small), run_time=4.2)
+        self.wait_for("kept")
+        self.play(self.light_up(None))
+
+    # Made once, or again
+
+    @beat(title="Made once, or again and again")
+    def token_by_token(self) -> None:
+        """With a cache, each word’s key and value are made once: [{once}] pairs for {words}.
+        [Without] one, each step makes {what}: [{again}]."""
+        pitch, step, side = (1.08, 1.65, 0.51) if self.frame.tall else (1.95, 1.35, 0.75)
+        places = [x * pitch * RIGHT + x * step * OUT for x in range(len(self.words))]
+        pairs = [key_and_value((side, 1.2 * side, side)) for _place in places]
+        for at, pair in zip(places, pairs, strict=True):
+            for sign, body in zip((-0.53, 0.53), pair, strict=True):
+                body.put(at + sign * side * RIGHT)
+        wasted = [self._outlines(pairs[:row], places[row][2]) for row in range(1, len(pairs))]
+        names = [
+            number_at(
+                text,
+                at + (1.2 * side + 0.36) * UP,
+                "stands",
+                size=0.65,
+                turn=-18,
+                colour=own_colour(word),
+            )
+            for text, word, at in zip(self.words, self.view.words, places, strict=True)
+        ]
+        once, again = self._counts(places[-1])
+        rows = [row for pair in zip(self.keys, self.values, strict=True) for row in pair]
+        self.kept = [body for pair in pairs for body in pair]
+        made = [*self.kept, *names, *once]
+        leaving = self.leave(*rows)
+        self.remove(*rows)
+        folding = LaggedStart(*map(Arrive, self.kept, rows), lag_ratio=0.1)
+        self.play(self.see_from("table", *made), *leaving, folding, run_time=3.0)
+        move = self.see_from(self._from("gallery"), *made, *wasted, *again)
+        small = self._small(move, *names)
+        shown = [Appear(name, self.theme.dim if name in small else 1.0) for name in names]
+        self.play(LaggedStart(*shown, lag_ratio=0.2), run_time=1.6)
+        self.wait_for("once")
+        self.play(*map(Appear, once), run_time=self.theme.tempo.small)
+        self.wait_for("Without")
+        self.play(LaggedStart(*map(Appear, wasted), lag_ratio=0.5), move, run_time=4.2)
+        self.wait_for("again")
+        self.play(*map(Appear, again))
+
+    def _outlines(self, pairs: Sequence[Sequence[Body]], near: float) -> Group:
+        """Return the edges of what is made again in a step, which is so near to the viewer."""
+        return Group(
+            *(
+                outline(body.copy().shift((near - body.points[0, 2]) * OUT).corners, role)
+                for pair in pairs
+                for role, body in zip(ROLES, pair, strict=True)
+            )
+        )
+
+    def _counts(self, end: Array) -> list[list[Label]]:
+        """Return how often is made what the last word ends, with a cache and without, in words."""
+        unit = len(self.words) / 10
+        counts = []
+        aside = 0.86 * end[0] + 2.5 * max(0.0, 1 - unit)
+        for name, text, at, size in (
+            ("once", _("with a cache"), aside * RIGHT + (2.8 * unit - 3.3) * OUT, 4.2),
+            ("again", _("without"), 0.72 * end[0] * RIGHT + (end[2] + 3 * unit) * OUT, 3.4),
+        ):
+            count = fact(name, self.counts[name], beside=text)
+            below = at + (size / 2 + 0.8) * unit * OUT
+            counts.append(
+                [
+                    number_at(count, at, "floor", size=size * unit),
+                    number_at(text, below, "floor", size=1.2 * unit),
+                ]
+            )
+        return counts
 
     # The cache as a block
 
-    def _below(self, words: Headline) -> Box:
-        return words.below(head=BELOW, foot=FOOT)
-
-    @cached_property
-    def block(self) -> CacheBlock:
-        """The cache of all words, with those after the prompt."""
-        return CacheBlock(self.longest)
-
-    @cached_property
-    def plates(self) -> list[Group]:
-        """The keys and values of one layer, a pair for each head that it keeps."""
-        return plates_of_layer(self.longest, self.frame)
-
-    @beat(
-        one="These are one head's keys and values. Its layer keeps no others.",
-        several="These are one head's keys and values. Its layer keeps {like_them} such sets.",
-    )
-    def cache_of_a_layer(self) -> None:
-        words = self.headline_of(
-            _("{sets} for {heads}", sets=self.facts["sets"], heads=self.facts["heads"]),
-            _("the <key>keys</key> and <value>values</value> that this layer keeps"),
-        )
-        own, moves = self.plates[self.head.kv_head], []
-        on_scene = set(self.get_mobject_family_members())
-        for name, plate in zip("KV", own, strict=True):
-            for cells in self.parts[name].cells.blocks if name in self.parts else ():
-                if cells in on_scene and cells.shape == plate.cells.shape:
-                    self.remove(cells)
-                    self.add(plate)
-                    plate.cells.edged = True  # as it was in the mosaic
-                    moves += [Arrive(plate.cells, cells), lighting_up(plate.cells)]
-                    moves.append(Appear(plate.body, rate_func=second_half))
-        names = self._heads_of_plates() if len(self.plates) <= MOST_NAMED else []
-        stand(self, self._shot_of_plates(words, names), *self.plates, words, moves=moves)
-        for plate in own:
-            plate.cells.edged = False
-        self._name(names)
-
-    def _heads_of_plates(self) -> list[Mobject]:
-        """Return the names of the heads of each pair of plates, over it."""
-        size, names = self.trace.meta.n_heads // len(self.plates), []
-        for number, (keys, values) in enumerate(self.plates):
-            top = (keys.cells.corners[0] + values.cells.corners[1]) / 2
-            heads = numbered(HEAD, range(number * size, (number + 1) * size))
-            names.append(words_at(heads, top, away=(0.0, 0.35), width=WIDE, size=self._larger))
-        return names
-
-    def _shot_of_plates(self, words: Headline, names: Sequence[Mobject] = ()) -> Shot:
-        corners = np.concatenate([p.cells.corners for pair in self.plates for p in pair])
-        return shot_of(corners, self.frame, into=self._below(words), turn=0, tilt=9, words=names)
-
-    @beat
+    @beat(title="The whole cache")
     def the_whole_cache(self) -> None:
-        """Every layer has its own: all of it is the cache. And every new token adds one slice."""
-        block, tempo, meta = self.block, self.theme.tempo, self.trace.meta
-        words = self.headline_of(
-            _("The whole cache"), _("<key>keys</key> and <value>values</value> of every token")
-        )
-        last, at, end = self._last_apart(), block.pose.corner, 1 - 1 / block.count
-        names = [
-            words_at(_("one token"), last[1].corner(1, 0.5, 1), away=(0.2, 0.0)),
-            words_at(self._rows_of_slabs(), at(0, 0.5, 0), away=(-0.35, 0.0)),
-            words_at(_numbers(meta.d_qk), at(0, 1, 0.5), away=(-0.35, 0.2)),
-            words_at(_("tokens"), at(end / 2, 0, 0), away=(0.0, -0.55)),
-        ]
-        at_once(block.build().lift(last))
-        closed = block.shot(self.frame, into=self._below(words), words=names)
-        apart = block.build(apart=1.0).shot(self.frame, into=self._below(words))
-        first = self.layer.layer * meta.n_kv_heads
-        if self.plates[0] not in self.mobjects:
-            stand_at_once(self, *self.plates, shot=self._shot_of_plates(words))
-        panels = [[plate.cells for plate in pair] for pair in self.plates]
-        strips, flight = block.gather(panels, first, block.count - 1)
-        self.add(strips)
-        stand(self, apart, strips, words, moves=[flight])
-        stand_at_once(self, block, strips, words)
-        self.play(block.fill(block.count - 1, first), Vanish(strips), run_time=tempo.normal)
-        self.play(block.close(), self.move_camera(closed), run_time=tempo.large)
-        self.play(block.grow(1), run_time=tempo.normal)
-        self.play(block.lift(last), run_time=tempo.normal)
-        left = (-EDGE, 0.0, 0.0)
-        self._name(
-            names,
-            bracket(at(0, 0, 0), at(0, 1, 0), left),
-            bracket(at(0, 1, 0.1), at(0, 1, 1), left),
-            bracket(at(0, 0, 0), at(end, 0, 0), (0.0, -EDGE, 0.0)),
-        )
-
-    def _last_apart(self) -> list[Pose]:
-        """Return where the slabs of the last token stand when they are apart from the block."""
-        places = (self.block.place(self.block.count - 1, half) for half in range(2))
-        return [replace(pose, at=(pose.at[0] + APART, 0.0, 0.0)) for pose in places]
-
-    def _rows_of_slabs(self) -> str:
-        """Return what the rows of a slab are, in words."""
-        rows = _("{layers} × {sets}", layers=self.facts["layers"], sets=self.facts["sets"])
-        # A line ends only before the sign.
-        return rows.replace(" ", NO_BREAK_SPACE).replace(f"{NO_BREAK_SPACE}×", " ×")
-
-    @property
-    def _larger(self) -> float:
-        """Size of words beside a body that has few of them."""
-        return TEXT if self.frame.upright else 1.25 * TEXT
-
-    @property
-    def _above(self) -> float:
-        """Width of a line over one of two bodies; where they stand side by side there is less."""
-        return 1.7 if self.frame.upright and not self.frame.tall else 2.8
-
-    def _name(self, names: Iterable[Mobject], *others: Mobject) -> None:
-        """Let names of what is seen appear, one after another, and then other things."""
-        if things := [*names, *others]:
-            self.play(LaggedStart(*map(Appear, things), lag_ratio=0.8))
-
-    # What it costs
-
-    @beat
-    def bytes_of_a_token(self) -> None:
-        """A slice is {bytes}: a key and a value for each of {sets} in {layers}."""
-        meta, block = self.trace.meta, self.block
-        size = fact("cost", token_bytes(meta), readable_bytes)
-        line = _(
-            "<key>keys</key> and <value>values</value>, {count} bytes a number", count=BITS // 8
-        )
-        words = self.headline_of(_("{size} per token", size=size), line)
-        poses = keys, values = block.lifted(block.shot(self.frame), stacked=self.frame.tall)
-        over = partial(words_at, away=(0.0, 0.65), width=self._above)
-        names = [
-            over(_keys_of(meta.d_qk), keys.corner(1, 1, 0.5), colour=self.theme.key),
-            words_at(self._rows_of_slabs(), keys.corner(1, 0.5, 0), away=(-0.48, 0.0)),
-            over(_values_of(meta.d_v), values.corner(1, 1, 0.5), colour=self.theme.value),
-        ]
-        shot = shot_of(
-            np.concatenate([pose.corners for pose in poses]),
-            self.frame,
-            into=self._below(words),
-            turn=90 - keys.turn + SIDEWAYS,
-            tilt=9,
-            words=names,
-        )
-        if block not in self.mobjects:
-            at_once(block.build().lift(self._last_apart()))
-            stand_at_once(self, block, shot=block.shot(self.frame))
-        others = [Presence(slab, 0.0) for slab in block.slabs[:-2]]
-        stand(self, shot, block, words, moves=[block.lift(poses), *others])
-        stand_at_once(self, *block.tokens[-1], words)
-        wide, up = keys.corner(1, 1, 1) - keys.corner(1, 1, 0), (0.0, EDGE, 0.0)
-        brackets = (
-            bracket(
-                keys.corner(1, 0, 0), keys.corner(1, 1, 0), -EDGE * wide / np.linalg.norm(wide)
+        """Every layer keeps its own, and all together are the cache: [{layers}], with {sets} in
+        each. Every new word [adds] one slice."""
+        count, tall = len(self.words), self.frame.tall
+        pitch, layers = min(0.66, 7.0 / count), self.trace.meta.n_layers
+        along, turn = (OUT, -90) if tall else (RIGHT, 0)
+        pairs = [key_and_value((0.46 * pitch, HEIGHT, DEPTH), layers) for _word in self.words]
+        for number, pair in enumerate(pairs):
+            for sign, body in zip((-0.25, 0.25), pair, strict=True):
+                body.put(pitch * (number + sign - (count - 1) / 2) * along, turn=turn)
+        block = [body for pair in pairs for body in pair]
+        half = pitch * count / 2
+        lifted = self._lifted(pairs[-1], half)
+        counted = _("{layers} × {sets}", layers=self.facts["layers"], sets=self.facts["sets"])
+        back = half if tall else DEPTH / 2
+        size = number_at(counted, (HEIGHT + 0.1) * UP - back * OUT, "stands", size=0.8)
+        middle = (lifted[0].points[0] + lifted[1].points[0]) / 2
+        colour = own_colour(self.view.words[-1])
+        words = [
+            number_at(
+                self.facts["words"], self._at(-4.3, -1.5, 0 if tall else 2.4), "floor", size=1.0
             ),
-            *(bracket(half.corner(1, 1, 0), half.corner(1, 1, 1), up) for half in poses),
-        )
-        self._name(names, *brackets)
+            number_at(self.words[-1], middle + 1.25 * OUT, "floor", size=1.2, colour=colour),
+        ]
+        self.block = [
+            body.copy().stretch(1 / layers, 1, about_point=body.points[0]) for body in block
+        ]
+        leaving = self.leave(*self.kept)
+        self.remove(*self.kept)
+        close = self.see_from("table", *block, size)
+        self.play(*leaving, *map(Arrive, self.block, self.kept), close, run_time=3)
+        self.play(*map(Transform, self.block, block), run_time=2)
+        self.wait_for("layers")
+        self.play(Appear(size))
+        self.play(self.see_from("balcony", *block, *lifted, size, *words), run_time=2.6)
+        self.wait_for("adds")
+        self.play(*map(Transform, self.block[-2:], lifted), run_time=2)
+        self.play(*map(Appear, words))
 
-    @beat
+    def _lifted(self, pair: Sequence[Body], end: float) -> list[Body]:
+        """Return the last slices, with their numbers, where they stand before a block that ends."""
+        lifted = [body.copy() for body in pair]
+        for sign, body, role in zip((-1, 1), lifted, ROLES, strict=True):
+            cells = kept(self.trace, self.view.stop - 1, role).place(Box(0, 0, DEPTH, HEIGHT))
+            put(cells, body, (body.extent[1, 0], HEIGHT / 2, 0), (0, 0, -1), (0, 1, 0))
+            if self.frame.tall:
+                body.put(1.55 * sign * RIGHT + (end + 3) * OUT, turn=-90)
+            else:
+                body.put((end + 3.7 + 1.7 * sign) * RIGHT + (2.2 - 0.5 * sign) * OUT, turn=-70)
+        return lifted
+
+    # What a token takes
+
+    @beat(title="One token")
     def a_large_model(self) -> None:
-        """DeepSeek-R1 has {all_heads} in {all_layers}. With keys and values for each, a token would
-        take {all_bytes}."""
+        """In our model, such a slice takes [{bytes}]. DeepSeek-R1 has [{all_heads}] in
+        [{all_layers}]: if every head kept its own keys and values, a token would take
+        [{all_bytes}]."""
         self.published = (LARGE_NAME,)
-        words = self.headline_of(
-            _("{size} per token", size=EVERY_HEAD.size_fact()),
-            _(
-                "{model}, if every head kept its own <key>keys</key> and <value>values</value> "
-                "({count} bytes a number)",
-                model=LARGE_NAME,
-                count=BITS // 8,
-            ),
-        )
-        large = self.large
-        at, (keys, values) = large.pose.corner, (half.pose.corner for half in large.halves)
-        beside = partial(words_at, size=self._larger)
-        over = partial(beside, away=(0.0, 0.6), width=1.7 * self._larger / TEXT)
-        names = [
-            beside(self.facts["all_heads"], at(0, 0.5, 0), away=(-0.35, 0.0)),
-            beside(self.facts["all_layers"], at(0, 1, 0.5), away=(-0.35, 0.2)),
-            over(_keys_of(LARGE.d_head), keys(0.5, 1, 1), colour=self.theme.key),
-            over(_values_of(LARGE.d_head), values(0.5, 1, 1), colour=self.theme.value),
+        meta, tall = self.trace.meta, self.frame.tall
+        number = KEY / LARGE.d_head
+        keys = LARGE.d_head, LARGE.n_heads, LARGE.n_layers
+        self.large = token_to_scale([keys, keys], number, stacked=tall)
+        own = [(width, meta.n_kv_heads, meta.n_layers) for width in (meta.d_qk, meta.d_v)]
+        small = token_to_scale(own, number, stacked=tall)
+        for body in (*self.large, *small):
+            body.is_light = True
+        for body in small:
+            body.shift(self._at(-0.4, -2.4, 3.2))
+        ours = _("our model")
+        cost = fact("cost", token_bytes(meta), readable_bytes, beside=ours)
+        ours_at = self._at(0, -2.4, 5.9 if tall else 4.2)
+        own_words = [
+            number_at(cost, self._at(0, 1.3, 4.4 if tall else 3.4), "floor", size=1.2),
+            number_at(ours, ours_at, "floor", size=0.7),
         ]
-        shot = shot_of(
-            large.corners, self.frame, into=self._below(words), turn=EVEN, tilt=TILT, words=names
+        size, name, heads, layers = words = self._words_of_large()
+        self.play(
+            self.see_from("table", *small, *own_words),
+            *self.leave(*self.block[-2:]),
+            *map(Transform, self.block[-2:], small),
+            self.light_up((small[0].middle + small[1].middle) / 2),
+            run_time=2.6,
         )
-        stand(self, shot, large, words, moves=[large.rise()])
-        left, up = (-EDGE, 0.0, 0.0), (0.0, EDGE, 0.0)
-        self._name(
-            names,
-            bracket(at(0, 0, 0), at(0, 1, 0), left),
-            bracket(at(0, 1, 0.15), at(0, 1, 0.85), left),
-            bracket(keys(0, 1, 1), keys(1, 1, 1), up),
-            bracket(values(0, 1, 1), values(1, 1, 1), up),
+        for body in self.block[-2:]:
+            body.submobjects = []  # its numbers, which are not seen any more
+        self.wait_for("bytes")
+        self.play(*map(Appear, own_words), run_time=self.theme.tempo.small)
+        seen = [*self.large, *small, *own_words, *words]
+        self.play(
+            self.see_from("orchestra" if tall else "gallery", *seen),
+            *(Arrive(body, flat(body)) for body in self.large),
+            Appear(name),
+            run_time=2,
         )
+        for mark, word in (("all_heads", heads), ("all_layers", layers)):
+            self.wait_for(mark)
+            self.play(Appear(word), run_time=self.theme.tempo.small)
+        self.play(self.see_from("orchestra", *seen), run_time=4.6)
+        self.wait_for("all_bytes")
+        self.play(Appear(size))
 
-    @beat
+    def _words_of_large(self) -> list[Label]:
+        """Return what a token of the large model takes, its name, its heads and its layers.
+
+        They stand before its keys and values, in tall frames all of them.
+        """
+        dark, group = self.theme.background, Group(*self.large)
+        front, up = (group.get_edge_center(OUT)[2] + 0.05) * OUT, group.height * UP
+        aside = (group.width / 2 + 1.75) * RIGHT
+        looks = [
+            (0.42 * up, 1.9, dark),
+            (0.12 * up, 0.8, dark),
+            (0.5 * up - aside, 0.6, None),
+            (0.5 * up + aside, 0.6, None),
+        ]
+        if self.frame.tall:
+            pairs = (0.64, 0.95), (0.37, 0.42), (0.2, 0.6), (0.04, 0.6)
+            looks = [(share * up, size, dark) for share, size in pairs]
+        size, heads = EVERY_HEAD.size_fact(LARGE_NAME), self.facts["all_heads"]
+        texts = size, LARGE_NAME, heads, self.facts["all_layers"]
+        return [
+            number_at(text, front + at, "stands", size=size, colour=colour)
+            for text, (at, size, colour) in zip(texts, looks, strict=True)
+        ]
+
+    @beat(title="What is in the box?")
     def as_shipped(self) -> None:
-        """In fact, DeepSeek-R1 keeps only what fits into the small box."""
-        self.published = (LARGE_NAME,)
-        words = self.headline_of(
-            _("What is in the small box?"),
-            _("{model} keeps only the small box for each token", model=LARGE_NAME),
-        )
-        large, beside = self.large, partial(words_at, size=self._larger)
-        whole = _("keys and values of every head: {size}", size=EVERY_HEAD.size_fact())
+        """What it really keeps is [this]. What’s in the box?"""
+        large = Group(*self.large)
+        low, high = large.get_corner(DL + IN), large.get_corner(UR + OUT)
+        corners = [np.where(share, high, low) for share in np.ndindex(2, 2, 2)]
+        glass = glow(outline(corners, "glass", strong=True))
+        share = (LATENT.size() / EVERY_HEAD.size()) ** (1 / 3)
+        box = glow(plates(share * (high - low), self.theme.glass))
+        box.is_light = True
+        at = (low[0] + 1.5) * RIGHT + (high[2] + 0.6) * OUT
+        size = EVERY_HEAD.size_fact(LARGE_NAME)
         names = [
-            beside(_("kept"), large.unknown.pose.corner(1, 0.5, 1), away=(0.2, 0.1)),
-            beside(whole, large.pose.corner(0, 1, 1), away=(0.1, 0.3), width=6.0),
+            number_at(text, place, "floor", size=0.6, colour=self.theme.muted)
+            for text, place in ((LARGE_NAME, at), (size, at + 0.75 * OUT))
         ]
-        shot = large.shot(self.frame, into=self._below(words), words=names)
-        if large not in self.mobjects:
-            stand_at_once(self, large, shot=shot)
-        stand(self, shot, large, large.outline, moves=[large.rise(start=1.0, end=0.0)])
-        self.remove(large)
-        self.play(*map(Appear, (large.unknown, large.mark, words)))
-        self._name(names)
-
-    @beat(
-        ask="For each new token, a chip reads all keys and values from memory. How many "
-        "multiply-adds could it do while one number arrives: about [{few}], [{about}] or [{many}]?",
-        answer="about",
-        choice="about {choice} multiply-adds",
-    )
-    def memory_is_time(self) -> None:
-        """To make one token, the chip reads the whole cache. While one number arrives, it could
-        do {slots} multiply-adds, but there is only one to do."""
-        self.published = (LARGE_NAME, CHIP_NAME)
-        idle = fact("idle", CHIP.ridge() - decoding_work(LARGE, "mha").per_number)
-        words = self.headline_of(
-            _("{idle} of {slots} multiply-adds don’t happen", idle=idle, slots=self.facts["slots"]),
-            _("while one number comes from memory"),
+        mark = number_at("?", box.top + 0.2 * UP, "stands", size=2.2)
+        self.play(
+            *self.leave(*self.large),
+            self.see_from("balcony", glass, box, *names),
+            self.light_up(box),
+            *map(Appear, [glass, *names]),
+            run_time=2,
         )
-        memory = Memory()
-        chip = Chip(round(CHIP.ridge()), memory, self.frame)
-        cache = _("memory with the KV cache")
-        lamps = _("{chip}: a lamp for each multiply-add", chip=CHIP_NAME)
-        names = [
-            words_at(cache, memory.pose.corner(0, 1, 0.5), away=(-0.2, 0.3)),
-            words_at(lamps, chip.pose.corner(1, 1, 0.5), away=(0.0, 0.35), width=self._above),
-        ]
-        shot = memory.shot(self.frame, chip, into=self._below(words), words=names)
-        stand(self, shot, memory, chip)
-        self._name(names)
-        self.play(chip.read(self.theme.key, run_time=3.2))
-        self.play(chip.read(self.theme.value, run_time=1.6))
-        self.play(Appear(words))
-
-
-def _keys_of(count: int) -> str:
-    """Return how many numbers a key has, in words."""
-    return _("keys: {numbers}", numbers=_numbers(count))
-
-
-def _values_of(count: int) -> str:
-    """Return how many numbers a value has, in words."""
-    return _("values: {numbers}", numbers=_numbers(count))
-
-
-def _numbers(count: int) -> str:
-    """Return how many numbers there are, in words that stay on one line."""
-    return _("{count} numbers", count=count).replace(" ", NO_BREAK_SPACE)
+        self.wait_for("this")
+        self.play(*(Transform(body, box.copy()) for body in self.large), run_time=2)
+        self.remove(*self.large)
+        self.add(box)
+        self.play(Appear(mark))

@@ -23,7 +23,7 @@ from filmkit.core.text import NO_BREAK_SPACE, Label, fit_size
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 from filmkit.core.view import LayerView
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.running_text import RunningText
 from filmkit.pictures.parts import TEXT, Matrix
 from filmkit.pictures.tensors import head_tensor
 from filmkit.pictures.texts import own_colour
@@ -392,5 +392,5 @@ def _quoted(text: str) -> list[str]:
 def _flush(words: Sequence[str], room: Box) -> VGroup:
     """Return words in their own colours, flush left in a room."""
     colours = [own_colour(word.strip(f" .,“”„«»{NO_BREAK_SPACE}")) for word in words]
-    sentence = Sentence(words, room, size=CONTINUATION, colours=colours)
+    sentence = RunningText(words, room, size=CONTINUATION, colours=colours)
     return sentence.words.shift([room.left - sentence.words.get_left()[0], 0, 0])

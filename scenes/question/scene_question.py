@@ -2,57 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from manim import (
+    DOWN,
+    DR,
+    IN,
+    LEFT,
+    OUT,
+    RIGHT,
+    UL,
+    UP,
+    UR,
     Group,
-    Mobject,
-    VGroup,
+    LaggedStart,
     linear,
+    rush_from,
+    rush_into,
 )
 
 from extract.facts.architectures import kv_cache_bytes
 from extract.facts.gpus import GPU_BYTES
-from filmkit.core.animations import AnimateWith, Appear, Drift, Glide, Vanish, set_presence
-from filmkit.core.camera import Shot, pin_to_frame
+from filmkit.core.animations import AnimateWith, Appear, Arrive, second_half
+from filmkit.core.camera import pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
 from filmkit.core.facts import fact, named_facts
-from filmkit.core.geometry import Box
+from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.language import N_, _
-from filmkit.core.light import glow
-from filmkit.core.numbers import format_rough, spoken_bytes
+from filmkit.core.light import glow, mirrored
+from filmkit.core.numbers import spoken_bytes
 from filmkit.core.seats import shot_of
 from filmkit.core.stage import Stage, beat
-from filmkit.core.text import Number
+from filmkit.core.text import Label, LabelGroup, Number
 from filmkit.core.token_text import printable
-from filmkit.mobjects.sentence import BlinkingDrift, Sentence
-from filmkit.pictures.parts import TEXT
-from filmkit.pictures.texts import COLOURS, own_colour
-from filmkit.world.block import CacheBlock, Pose, Slab
-from filmkit.world.box import GlassBox
-from filmkit.world.burst import Burst
-from filmkit.world.published import LARGE, LARGE_NAME, published_notes
-from filmkit.world.standing import words_at
-from filmkit.world.words import fall
-from scenes.question.parts import Candidates, Row
+from filmkit.mobjects.cached_numbers import CachedPerToken
+from filmkit.mobjects.running_text import RunningText
+from filmkit.pictures.bodies import number_at
+from filmkit.pictures.texts import own_colour
+from filmkit.world.burst import Glass
+from filmkit.world.published import LARGE, LARGE_NAME
+from scenes.question.parts import (
+    HIGH,
+    LARGER,
+    WIDE,
+    Candidates,
+    Row,
+    kept_of,
+    landing,
+    on_floor,
+)
 
 ASKED = N_("Can a model remember less and still think just as well?")
-SENTENCE, QUIET = 0.13, 0.045  # sizes of the sentence: at first, and below the title
-TITLE, ASKING, SHINE = 0.16, 0.06, 0.5  # of the title and the question, and the title's light
-ROWS = (0.52, 0.16, 0.32)  # of the last picture's height: title, question, sentence
-FLYING = 10  # slabs that fly out of the memory
-# Moments of their flight in seconds: when it gets slow, in the last picture, and when all is gone.
-BURST, SLOW, GONE = 0.45, 0.6, 1.6
-NAMED = 0.1, 0.25  # from a corner of the memory to its name, in scene units of the frame
-RUN, GROWTH, DARK = 2.2, 4.5, 0.8  # seconds of candidates, of the memory's filling, of nothing
-RAISED, UPPER = 0.075, 1.7  # size of the sentence before it falls, and its room, at most
-# From how far to the right and above slabs of the sentence are seen, in degrees.
-SEEN, UPRIGHT_SEEN = (26.0, 12.0), (50.0, 17.0)
-# From their feet to the middle of their words, and room for these; least gap between two words.
-UNDER, FOOT, NEAR = 0.3, 0.5, 0.05
+LETTERS, HANGS, LOWER = 0.13, 3.2, 3.2  # size of the sentence, how high it hangs; room below it
+FLAT = 1e-3  # share of its height from which a slab grows
+NAME, SMALL, COUNT = 0.5, 0.6, 1.4  # sizes of names, labels and the counter
+FEW = 16  # words up to which slabs have names
+AIR, FRONT = 0.12, 1.7 * OUT  # between slabs and glass; from there to the name of the memory
+NAMED = 0.3, 0.78  # where that is, as a share of its length; upright
+FROM, TURN = (12.0, 36.0), 26.0  # from how far to the right it is seen; upright; and its turn
+QUICK = 0.78  # share of the time after which the last two slabs come, one by one
+STRAIN, THROWN = 0.3, 9  # how far the glass bends, and how many slabs burst out
+SLOW, GONE = 0.62, 1.6  # moments of the burst, in seconds: in its slowest picture, and over
+ROWS = (0.31, 0.18, 0.51)  # of the last picture: title, question, what is left
+
+
+def slowing(alpha: float) -> float:
+    """Return the share of a way that goes on ever slower, to a tenth of its speed."""
+    return 0.6 * (1 - (1 - alpha) ** 6) + 0.4 * alpha
 
 
 class Question(Stage):
@@ -67,10 +84,10 @@ class Question(Stage):
         self.follows = self.layer.stop == meta.n_prompt < len(meta.tokens)
         self.view = self.layer.until(self.layer.stop + self.follows)
         self.tokens = self.view.words
-        room = Box(free.x, free.y + 0.1 * free.height, free.width - 1.0, 0.6 * free.height)
-        self.sentence = self._sentence(room, SENTENCE)
-        self.cursor = self.sentence.cursor.set_fill(self.theme.ink)
-        self.candidates = VGroup()
+        room = Box(0.0, 0.0, free.width - 1.0, 0.6 * free.height)
+        colours = [own_colour(token) for token in self.tokens]
+        self.words = RunningText(self.tokens, room, size=LETTERS, colours=colours).words
+        self.words.shift((HANGS - self.words.get_bottom()[1]) * UP)
         self.published = False
         size = kv_cache_bytes(LARGE, "mha")
         self.capacity = int(GPU_BYTES // size)
@@ -79,14 +96,7 @@ class Question(Stage):
             bytes=(size, spoken_bytes),
             gigabytes=GPU_BYTES / 1e9,
             capacity=self.capacity,
-            few=(self.capacity / 10, format_rough),
-            about=(self.capacity, format_rough),
-            many=(10 * self.capacity, format_rough),
         )
-
-    def _sentence(self, room: Box, size: float) -> Sentence:
-        colours = [own_colour(token) for token in self.tokens]
-        return Sentence(self.tokens, room, size=size, colours=colours)
 
     def variant(self, beat: str) -> str:
         if not self.follows:
@@ -94,16 +104,12 @@ class Question(Stage):
         return "given" if self.trace.meta.continued else "written"
 
     def provenance_notes(self) -> tuple[str, str]:
-        if self.published:
-            return published_notes([LARGE_NAME])
-        return super().provenance_notes()
-
-    def drift(self) -> Drift:
-        if self.cursor in self.mobjects:
-            return BlinkingDrift(self.camera, self.cursor)
-        return Drift(self.camera)
+        about, hidden = super().provenance_notes()
+        sizes = _("sizes: published for {model}", model=LARGE_NAME)
+        return (f"{about}  ·  {sizes}" if self.published else about), hidden
 
     @beat(
+        title="The next word",
         written="Give a language model the start of a sentence. It weighs many words, and adds "
         "one: [{word}].",
         given="A language model reads a sentence, and weighs what could come next. Here it is: "
@@ -111,133 +117,131 @@ class Question(Stage):
         read="A language model reads a sentence, word by word, and then adds the [next] one.",
     )
     def the_next_word(self) -> None:
-        sentence, given = self.sentence, len(self.tokens) - self.follows
-        sentence.move_cursor(0)
-        self.play(Appear(self.cursor, run_time=0.2))
-        self.play(sentence.write(0, given), run_time=max(1.6, min(3.6, 0.4 * given)))
+        words, given = mirrored(self.words), len(self.tokens) - self.follows
+        seen = words.get_corner(UL), words.get_corner(DR) + LOWER * DOWN
+        room = self.below_title.inset(0.2)
+        self.camera.shot = shot = shot_of(seen, self.frame, into=room, turn=0, tilt=5)
+        self.play(LaggedStart(*map(Appear, words[:given]), lag_ratio=0.5, run_time=3.0))
         if not self.follows:
             self.wait_for("next")
             return
-        last, free = sentence.words[-1], self.frame.free
-        texts = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1]
-        width = free.right - float(last.get_left()[0])
-        self.candidates = Candidates(texts, self.tokens[-1], last, width)
-        self.remove(self.cursor)
-        self.add(self.candidates)
-        self.play(self.candidates.run(run_time=RUN))
+        likely, last = self.trace.meta.top_tokens[self.trace.meta.n_prompt - 1], words[-1]
+        others = [text for text in likely if text.strip() != self.tokens[-1].strip()]
+        right = shot.center[0] + shot.height * self.frame.free.right / self.frame.height
+        drum = mirrored(Candidates(others, last, right - float(last.get_left()[0])))
+        self.add(drum)
+        self.play(AnimateWith(drum, drum.turn, rate_func=rush_from, run_time=3.6))
         self.wait_for("word")
-        self.add(sentence.move_cursor(given + 1).cursor)
-        self.play(Appear(glow(last)), self.candidates.end(), run_time=0.4)
+        sinking = AnimateWith(drum, lambda alpha: drum.turn(1 + alpha / 11))
+        self.play(Appear(glow(last)), sinking, run_time=0.4)
 
-    @beat
+    @beat(title="Keys and values")
     def every_token_is_kept(self) -> None:
-        """For every token, a word or a piece of one, the model keeps keys and values: one slab of
-        each."""
-        free, sentence = self.frame.free, self.sentence
-        self.block = block = CacheBlock(self.view)
-        upper = Box(free.x, free.top - UPPER / 2, free.width, UPPER)
-        raised = self._sentence(upper, RAISED)
-        words = self.headline_of(
-            _("Every token is kept"),
-            _("as a slab of <key>keys</key> and a slab of <value>values</value>"),
-        )
+        """For every token, a word or a piece of one, the model keeps [keys] and values: a slab
+        of each."""
+        upright = self.frame.upright
+        self.slabs = slabs = on_floor(self.tokens, self.words, upright=upright)
+        self.kept = kept = kept_of(self.view)
+        for number, slab in enumerate(kept):
+            side = WIDE * (number % 2 - 0.5) * RIGHT
+            slab.stand(slabs[number // 2].points[0] + side - 0.3 * OUT)
+        first, *_others, last = sorted(kept, key=lambda slab: slab.points[0, 0])
+        named = ((_("keys"), first, LEFT), (_("values"), last, RIGHT))[: 2 * (len(slabs) <= FEW)]
+        names = [
+            number_at(text, slab.top + NAME * (UP + way), "air", size=NAME, colour=slab.hue)
+            for text, slab, way in named
+        ]
+        seen = np.concatenate([slab.corners for slab in (*slabs, *kept)])
+        where = {"turn": -14, "tilt": 34 + 12 * upright, "lens": 1.3 + upright}
+        room = self.below_title.inset(0.3)
+        shot = shot_of(seen, self.frame, into=room, words=names, place=(0.0, -1.0), **where)
+        falling = (landing(*each) for each in zip(self.words, slabs, strict=True))
         self.play(
-            Vanish(VGroup(*self.candidates, self.cursor)), Glide(sentence.words, raised.words)
+            *self.leave(*self.words),
+            self.move_camera(shot, run_time=2.6),
+            LaggedStart(*falling, lag_ratio=0.3, run_time=4.8),
         )
-        turn, tilt = UPRIGHT_SEEN if self.frame.upright else SEEN
-        corners, room = block.build(apart=1.0).corners, words.below(head=0.3, foot=FOOT)
-        self.camera.shot = shot = shot_of(corners, self.frame, into=room, turn=turn, tilt=tilt)
-        self.fallen = pin_to_frame(sentence.words)
-        self.add(set_presence(block, 0.0), self.fallen)
-        landed, rising = VGroup(), []
-        for word, slabs in zip(self.fallen, block.tokens, strict=True):
-            homes = [slab.pose for slab in slabs]
-            foot = (homes[0].corner(0, 0, 0) + homes[1].corner(1, 0, 0)) / 2
-            place = shot.project(foot[None], self.frame.height)[0] * [1, 1, 0]
-            landed.add(word.copy().scale(TEXT / raised.size).move_to(place - [0, UNDER, 0]))
-            rising.append(partial(_raise, slabs, homes))
-        stay = not any(map(_meet, landed, landed[1:]))
-        self.play(fall(self.fallen, landed, block, rising, stay=stay, run_time=4.5))
-        self.play(*self.say(words))
+        self.remove(self.words)
+        self.wait_for("keys")
+        flat = (slab.copy().stretch(FLAT, 1, about_point=slab.points[0]) for slab in kept)
+        growing = LaggedStart(*map(Arrive, kept, flat), lag_ratio=0.1, run_time=1.8)
+        self.play(growing, *map(Appear, names), self.light_up(slabs[-1]))
 
-    @beat(
-        ask="Suppose a large model, DeepSeek-R1, kept all its keys and values. How many tokens "
-        "would fill an empty GPU with {gigabytes} gigabytes: about [{few}], [{about}] or [{many}]?",
-        answer="about",
-        choice="about {choice} tokens",
-    )
+    @beat(title="")
     def until_it_bursts(self) -> None:
-        """If nothing were shared, DeepSeek-R1 would need {bytes} per token. After {capacity}
-        tokens, an empty GPU with {gigabytes} [gigabytes] is full."""
-        tempo = self.theme.tempo
-        words = self.headline_of(
-            _("{capacity} tokens fill an empty GPU", capacity=self.facts["capacity"]),
-            _(
-                "if {model} keeps all <key>keys</key> and <value>values</value>; "
-                "one more bursts it",
-                model=LARGE_NAME,
-            ),
-        )
-        row = Row(self.block, self.frame)
-        glass = GlassBox(row.pose)
-        shot = row.shot_with_room(self.frame, words.below(head=1.0))
-        count = len(self.tokens)
-        # Its right end stays where that of the last number will be.
-        counter = Number(self.capacity, digits=0, size=RAISED).move_to(words.figure)
-        pin_to_frame(counter.set_value(count))
-        self.add(row)
-        self.play(*self.say(), Vanish(Group(self.fallen, self.block)), Appear(row.own))
+        """In DeepSeek-R1, with nothing shared, each token takes [{bytes}]. An empty GPU with
+        {gigabytes} gigabytes is full after [{capacity}] tokens."""
+        upright, first, full = self.frame.upright, len(self.tokens), self.capacity
+        self.row = row = Row(self.kept, upright=upright)
+        end = (row.half + AIR) * RIGHT + (LARGER * WIDE / 2 + AIR) * OUT
+        self.glass = glass = Glass(-end, end + (LARGER * HIGH + 3 * AIR) * UP)
+        corners = glass.at([*np.ndindex(2, 2, 2)])
+        seen = [*corners, *(corners + FRONT), *(corners + COUNT * UP)]
+        whole = shot_of(seen, self.frame, turn=FROM[upright], tilt=10, lens=1.4)
+        closer = min(1.1, 0.5 + 0.7 * self.frame.width / self.frame.height)
+        middle, high = (0.5 * row.half, 2.0, 0.0), closer * whole.height
+        burst = replace(whole, center=middle, height=high, theta=whole.theta + TURN)
+        corner = glass.at((1, 1, 1)) + AIR * UP
+        each = _("× {bytes}", bytes=CachedPerToken(LARGE, "mha").size_fact())
+        labels = (Label(text, size=SMALL / FRAME_HEIGHT) for text in (_("tokens"), each))
+        sign = LabelGroup(*labels).arrange(DOWN, buff=0.0, aligned_edge=LEFT)
+        sign.move_to(corner, aligned_edge=DR)
+        counter = Number(full, digits=0, size=COUNT / FRAME_HEIGHT)
+
+        def count(number: int) -> None:
+            fresh = Number(number, digits=0, size=COUNT / FRAME_HEIGHT)
+            fresh.move_to(sign.get_corner(UL) + AIR * LEFT, aligned_edge=UR)
+            counter.points, counter.text = fresh.points, fresh.text
+
+        count(first)
+        fact("capacity", full, beside=_("tokens"))
+        memory = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
+        named = number_at(memory, glass.at((NAMED[upright], 0, 1)) + FRONT, "stands", size=SMALL)
         self.published = True
-        self.play(row.gather(), self.move_camera(shot), Appear(glass), run_time=tempo.large)
-        size = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
-        fact("capacity", self.capacity, beside=size)  # what is counted to
-        corner = glass.pose.corner(0, 1, 1)
-        name = words_at(size, corner, away=NAMED, width=0.4 * self.frame.free.width)
+        self.play(
+            *self.leave(*self.kept, run_time=0.6),
+            AnimateWith(Group(*self.kept), row.gather),
+            self.move_camera(whole),
+            self.light_up(end),
+            Appear(glass, rate_func=second_half),
+            run_time=3.0,
+        )
+        self.play(Appear(named))
+        self.wait_for("bytes")
+        self.play(Appear(counter), Appear(sign))
 
-        def grow(alpha: float) -> None:
-            row.grow(alpha)
-            counter.set_value(int(count * (self.capacity / count) ** alpha))
+        def fill(alpha: float) -> None:
+            quick, slow = min(1.0, alpha / QUICK), max(0.0, (alpha - QUICK) / (1 - QUICK))
+            row.fill(quick**1.5, slow)
+            count(int(first * ((full - 2) / first) ** quick) + int(2 * slow))
 
-        self.play(Appear(counter), Appear(name), run_time=tempo.small)
-        self.play(AnimateWith(VGroup(counter), grow, rate_func=linear, run_time=GROWTH))
-        self.wait_for("gigabytes")
-        flying = row.bodies[-FLYING:]
-        self.burst = Burst(glass, list(flying), shot)
-        row.bodies.remove(*flying)
-        self.remove(glass.front, counter)
-        self.add(self.burst)
-        self.play(*self.say(words), run_time=0.1)
-        self.play(self.burst.fly(0.0, BURST, run_time=BURST))
-        self.play(self.burst.fly(BURST, SLOW, run_time=2.0))
+        self.add(*row.others)
+        filling = AnimateWith(Group(*row.others, counter), fill, rate_func=linear)
+        self.play(filling, run_time=4.2)
+        self.add(row.last)
+        bending = glass.bend(STRAIN, rate_func=rush_into)
+        jamming, nearer = AnimateWith(row.last, row.jam), self.move_camera(whole.mix(burst, 0.4))
+        self.play(jamming, nearer, bending, run_time=1.4)
+        # One beat of silence, in which it holds.
+        self.play(glass.bend(1.3 * STRAIN), run_time=0.7)
+        self.play(glass.crack(run_time=0.4))
+        glass.throw([*row.others[-THROWN:], row.last], burst.eye())
+        away = self.move_camera(burst, rate_func=slowing)
+        self.play(glass.fly(0, SLOW, rate_func=slowing), away, run_time=2.6)
 
     @beat
     def the_question(self) -> None:
         """Can a model remember less and still think just as well?"""
-        self.play(self.burst.fly(SLOW, GONE), Vanish(Group(*self.mobjects)), run_time=GONE - SLOW)
-        self.camera.shot, self.published = Shot(), False
-        self.hold(DARK)
-        free = self.frame.free
-        rows = free.split_rows(ROWS)
-        title = centred(_(FILM_TITLE), rows[0], TITLE, weight="semibold")
-        asked = centred(_(ASKED), rows[1], ASKING)
-        words = self._sentence(rows[2], QUIET).words
-        for word, token in zip(words, self.tokens, strict=True):
-            if token.strip().lower() not in COLOURS:
-                word.set_fill(self.theme.muted)
-        self.play(Appear(glow(title, SHINE), run_time=self.theme.tempo.large))
+        falling = self.glass.fly(SLOW, GONE)
+        self.play(falling, *self.leave(), self.light_up(None), run_time=GONE - SLOW)
+        self.published = False
+        self.hold(0.6)
+        rows = self.frame.free.split_rows(ROWS)
+        title = pin_to_frame(centred(_(FILM_TITLE), rows[0], 0.17, weight="semibold"))
+        asked = pin_to_frame(centred(_(ASKED), rows[1], 0.062))
+        ruin = self.row.lie(max(slab.points[0, 2] for slab in self.slabs))
+        corners = np.concatenate([[4 * IN + 4 * RIGHT], *(slab.corners for slab in self.slabs)])
+        self.camera.shot = shot_of(corners, self.frame, into=rows[2], turn=-14, tilt=20, lens=1.3)
+        there = Group(*self.slabs, *ruin)
+        self.play(Appear(there), self.light_up(4 * LEFT - 3 * OUT), Appear(glow(title, 0.4)))
         self.play(Appear(asked))
-        self.play(Appear(words))
-
-
-def _meet(word: Mobject, following: Mobject) -> bool:
-    """Return whether two words would be too near to each other."""
-    apart = np.abs(word.get_center() - following.get_center())[:2]
-    sizes = word.width + following.width, word.height + following.height
-    return bool((apart < np.array(sizes) / 2 + NEAR).all())
-
-
-def _raise(slabs: Sequence[Slab], homes: Sequence[Pose], alpha: float) -> None:
-    """Let both slabs of a token rise from the floor to a share of their height."""
-    for slab, home in zip(slabs, homes, strict=True):
-        slab.stand(replace(home, height=max(1e-3, alpha) * home.height))
-        set_presence(slab, min(1.0, 4 * alpha))

@@ -1,4 +1,4 @@
-"""Clocks of several scenes show the same turn of the same word: that of its place in the model."""
+"""Clocks show the turn of a word that its place in the model gives it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from filmkit.core.stage_settings import StageSettings
 from filmkit.core.view import best_match
 from filmkit.mobjects.clocks import Clock
 from filmkit.render.manim_config import changed_config
-from scenes.attention.scene_attention import Attention
 from scenes.rotation.scene_rotation import RotationAndLatent
 from tests.support.checkout import SHIPPED
 
@@ -46,14 +45,12 @@ def clocks_in(mobjects: list[Mobject]) -> Iterator[Clock]:
 def test_a_clock_is_turned_by_the_place_that_the_model_gives_a_word(show: bool) -> None:
     """A beginning token has a place, whether it is drawn or not."""
     trace, settings = Trace.load(SHIPPED), StageSettings(show_first_token=show)
-    here, _later = clocks_of(Attention, trace, settings, "rotate_by_position")
     (large,) = clocks_of(RotationAndLatent, trace, settings, "rotation_in_between")
     layer = trace.meta.featured.layer
     rotation = trace.rotation(layer)
     stage = RotationAndLatent(trace, settings)
     places = [stage.layer.first + place for place in best_match(stage.head)]
-    for clock in (here, large):
-        for hand, place in zip(clock[1:], places, strict=True):
-            way = (hand.get_end() - hand.get_start())[:2]
-            turned = rotation.sin[place, 0], rotation.cos[place, 0]
-            np.testing.assert_allclose(way / np.linalg.norm(way), turned, atol=1e-5)
+    for hand, place in zip(large[1:], places, strict=True):
+        way = (hand.get_end() - hand.get_start())[:2]
+        turned = rotation.sin[place, 0], rotation.cos[place, 0]
+        np.testing.assert_allclose(way / np.linalg.norm(way), turned, atol=1e-5)

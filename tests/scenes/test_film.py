@@ -124,9 +124,9 @@ def test_what_both_scenes_show_moves_and_stays(trace: Trace) -> None:
         joined = replace(after, arrival=Arrival(before)).load()
         first = joined.beat_names(trace)[1]
         pictures, _ = drawn(joined, trace, first)
-        # The panels of the head are carried to the card: the last picture is far from empty.
+        # The pattern of the head is carried to the card: the last picture is not empty.
         share = float((pictures[ARRIVE][-1].max(axis=2) > 40).mean())
-        assert share > 0.15
+        assert share > 0.005
         assert not np.array_equal(pictures[ARRIVE][0], pictures[ARRIVE][-1])
     # They stay while the scene's own picture, a mosaic, appears over them.
     levels = [float(picture.mean()) for picture in pictures[first][: SMALL.frame_rate]]

@@ -21,7 +21,7 @@ from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 Pixels = npt.NDArray[np.uint8]
 SHORT_SIDE = 360  # of the pictures, in pixels
 # In the room things go on from where the beat before has left them.
-GOING_ON = ("scene_question", "scene_sharing", "scene_mla", "scene_cache_size")
+GOING_ON = ("scene_question", "scene_kv_cache", "scene_sharing", "scene_mla", "scene_cache_size")
 
 
 def last_pictures(

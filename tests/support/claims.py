@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from filmkit.core.facts import Fact
 from filmkit.core.stage import Stage
 from tests.support.references import (
@@ -48,6 +50,20 @@ def is_likeliest(stage: Stage) -> bool:
     """Whether the token after the prompt is the one that the model finds likeliest."""
     after = stage.trace.meta.n_prompt
     return int(stage.trace["top_ids"][after - 1, 0]) == stage.trace.meta.token_ids[after]
+
+
+def decodes_alike(stage: Stage) -> bool:
+    """Whether new words look at keys that were made before as the model did in one pass."""
+    layer, meta = stage.layer.layer, stage.trace.meta
+    for head in range(meta.n_heads):
+        scores = stage.trace.scores(layer, head)
+        for position in range(meta.n_prompt, len(meta.tokens)):
+            row = stage.trace.get("pattern", layer)[head, position].astype(float)
+            seen = row > 0
+            weights = np.exp(scores[position, seen] - scores[position, seen].max())
+            if not np.allclose(weights / weights.sum(), row[seen] / row.sum(), atol=1e-3):
+                return False
+    return True
 
 
 def shares(stage: Stage) -> bool:
@@ -146,13 +162,11 @@ CLAIMS: dict[str, Claim] = {
     "most of their attention: [": lambda s, beat: resting(s) >= 8,
     "most of their attention?": lambda s, beat: resting(s) < 8,
     # scene_kv_cache
+    "the same ones again": decodes_alike,
+    "all of them again": lambda s: not decodes_alike(s),
     "is given": lambda s: s.trace.meta.continued,
     "is chosen": is_likeliest,
     "follows": lambda s: not is_likeliest(s),
-    "with a cache: one new row each step": lambda s, cached: cached,
-    "without a cache: all rows again each step": lambda s, cached: not cached,
-    "Its layer keeps no others": lambda s, beat: s.trace.meta.n_kv_heads == 1,
-    "Its layer keeps {like_them} such sets": lambda s, beat: s.trace.meta.n_kv_heads > 1,
     # scene_sharing
     "multi-head attention, if every head had its own": lambda s: shares(s),
     "for every head": lambda s: not shares(s),

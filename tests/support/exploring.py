@@ -56,11 +56,6 @@ class Asks(Stage):
 
     @beat(ask=ASKED["softmax"])
     def queries_and_keys(self) -> None:
-        """Scores."""
-        self.hold(1)
-
-    @beat
-    def softmax_of_a_row(self) -> None:
         """The answer of softmax."""
         self.hold(1)
 

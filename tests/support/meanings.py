@@ -65,7 +65,7 @@ MEANINGS = {
     "rotated query": {"q_rot", "q", "converted_queries"},
     "query": {"q", "q_rot", "converted_queries"},
     "new query": {"latent_queries"},
-    "weights": {"W_UK", "latent.W_UK", "mla.W_UK"},
+    "weights": {"W_UK", "latent.W_UK", "mla.W_UK", "W_Q"},
     "attention": {"latent_pattern"},
     "mix of latents": {"mixed_latents"},
     "rebuilt keys": {"latent_keys"},
@@ -177,6 +177,22 @@ def body(*roles: str, among: Collection[str] = MATTER, over: bool = False) -> Co
     def holds(seen: Seen, block: Block, slots: Slots) -> bool:
         bodies = (thing for thing in seen.bodies if thing.role in among)
         return any(thing.role in roles for thing in nearest(block, bodies, over=over))
+
+    return holds
+
+
+def there(*roles: str) -> Condition:
+    """Bodies of all these roles are in the picture."""
+    return lambda seen, block, slots: {*roles} <= {thing.role for thing in seen.bodies}
+
+
+def coloured(role: str) -> Condition:
+    """It has the colour of a role, and so has a body in the picture."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        colours = {line.get_fill_color().to_hex().lower() for line in block.lines}
+        there = any(thing.role == role for thing in seen.bodies)
+        return there and colours == {seen.stage.theme.role(role).lower()}
 
     return holds
 
@@ -321,6 +337,10 @@ CREDITS = {
 
 WORDS: dict[str, Condition] = {
     # scene_question
+    "keys": coloured("key"),
+    "values": coloured("value"),
+    "tokens": either(body("key", "value"), figure("capacity")),
+    "× {bytes}": figure("cached bytes", "bytes", scheme="mha"),
     "one GPU: {gigabytes} GB": figure("gigabytes", "gigabytes"),
     "Remember Less": free,
     "Can a model remember less and still think just as well?": free,
@@ -345,7 +365,11 @@ WORDS: dict[str, Condition] = {
         figure("product of", "product"),
     ),
     "All dot products": shows(QUERIES, KEYS, {"dot_products"}),
-    "Scale and mask": shows({"scores"}),
+    "{agree} {operation} {disagree} =": both(
+        figure("agree", "agree"), figure("disagree", "disagree")
+    ),
+    "The future is masked": shows({"scores"}),
+    "the future": free,
     "{dot} {sign}{factor} {equals} {score}": both(
         figure("dot", "dot"), figure("scaled", "score"), figure("scale", "factor")
     ),
@@ -383,32 +407,22 @@ WORDS: dict[str, Condition] = {
     **dict.fromkeys(("GPT-2", "GPT-2 small"), shows({"patterns_of_layer"})),
     "In DeepSeek-R1": shows({"repeated_patterns"}),
     # scene_kv_cache
-    "old queries are never needed again": panel(*QUERIES),
-    "every new token reads all keys and values": panel(*KEYS, *VALUES),
-    "KV cache": panel(*KEYS, *VALUES, over=True),
-    "with a cache: one new row each step": figure("multiply-adds", cached=True),
-    "without a cache: all rows again each step": figure("multiply-adds", cached=False),
-    **dict.fromkeys(("thousand", "million", "billion"), free),
-    "patterns and outputs differ by {error}": free,
-    "heads {heads}": either(
-        panel(*KEYS, *VALUES, of=_is_of_heads),
-        panel(*KEYS, *VALUES, of=_is_of_heads, over=True),
-    ),
-    "head {heads}": either(
-        panel(*KEYS, *VALUES, of=_is_of_heads),
-        panel(*KEYS, *VALUES, of=_is_of_heads, over=True),
-    ),
-    "one token": body("key", "value"),
-    "tokens": body("key", "value"),
+    **dict.fromkeys(("The next word", "One token", "What is in the box?"), free),
+    "One new row": there("query", "key", "value"),
+    "KV cache": there("key", "value"),
+    "Made once, or again and again": free,
+    "The whole cache": panel("cached_keys", "cached_values"),
+    "query": coloured("query"),
+    **dict.fromkeys(("key", "keys"), coloured("key")),
+    **dict.fromkeys(("value", "values"), coloured("value")),
+    "with a cache": figure("once"),
+    "without": figure("again"),
     "{rows} × {sets}": both(figure("layers", "rows"), figure("sets", "sets")),
     "{count} numbers": free,
-    "keys: {count} numbers": body("key"),
-    "values: {count} numbers": body("value"),
-    "kept": free,
-    "keys and values of every head: {size}": figure("cached bytes", "size", scheme="mha"),
-    "memory with the KV cache": body("key", "value", among=ALL_BODIES, over=True),
-    "{chip}: a lamp for each multiply-add": body("lamps", among=ALL_BODIES, over=True),
+    "our model": figure("cost"),
+    "DeepSeek-R1": figure("cached bytes", scheme="mha"),
     # scene_sharing
+    "head {head}": panel("pattern", "shared_difference", of=_is_of_head),
     "MHA": figure("average", attention="MHA"),
     "GQA": figure("average", attention="GQA"),
     "MQA": figure("average", attention="MQA"),
@@ -486,15 +500,21 @@ The names of panels mean the same wherever they stand (:data:`MEANINGS`).
 
 
 WRITTEN = {
+    "bytes": r"\d.+",
     "head": r"\d+",
     "patterns": r"[\d,]+ patterns?",
     "rows": r"\d+ layers?",
+    "sets": r"\d+ sets?",
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",
-    **dict.fromkeys(("dot", "asked", "answered", "product", "score"), r"[−\d.,]+"),
+    **dict.fromkeys(
+        ("dot", "asked", "answered", "product", "score", "agree", "disagree"), r"[−\d.,]+"
+    ),
     "sign": r"/ √|× ",
     "equals": "[=≈]",
+    "operation": "[−+]",
+    "old_sets": r"\d+ [^\d]+",
     **dict.fromkeys(("count", "full", "factor", "number", "layers", "resting", "all"), r"[\d,.]+"),
 }
 """How what is written into words looks, by its name; anything where nothing is said."""

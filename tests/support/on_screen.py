@@ -96,14 +96,14 @@ def blocks_on(stage: Stage, is_known: Callable[[str], bool]) -> list[Block]:
     Parameters
     ----------
     stage
-        The stage. Headlines and questions on it are left out, and so are formulas.
+        The stage. Headlines, titles and questions on it are left out, and so are formulas.
     is_known
         Tells whether several lines together are one text.
     """
     members: dict[TextLine, Mobject | None] = {}
     groups: list[tuple[Mobject | None, list[TextLine]]] = []
     over = [each for each in (stage.headline, stage._question) if each is not None]
-    said = {part for each in over for part in each.get_family()}
+    said = {part for each in over for part in each.get_family()} | stage.title_parts
 
     def gather(parent: Mobject | None, mobjects: Iterable[Mobject]) -> None:
         lines = []

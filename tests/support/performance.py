@@ -347,22 +347,24 @@ def scales_of_nothing(panels: list[PanelItem]) -> Iterator[str]:
 SAME_PITCH = 1e-3  # share by which cells of one axis may differ
 
 
-def uneven_axes(document: Mapping[str, Any], panels: Sequence[PanelItem]) -> Iterator[str]:
+def uneven_axes(document: Mapping[str, Any], panels: Sequence[PanelItem] = ()) -> Iterator[str]:
     """Yield a line for each axis of a picture map's mosaic whose cells have several sizes.
 
-    Of one that stands in the room they are measured there, where nothing is nearer than the rest.
+    Of one that stands in the room they are measured there, where nothing is nearer than the rest,
+    if its panels are given.
     """
     pitches: dict[str, list[tuple[float, str]]] = {}
-    for entry, panel in zip(document["panels"], panels, strict=True):
-        first, along, _opposite, down = panel.heatmap.corners
+    for i, entry in enumerate(document["panels"]):
+        corners = panels[i].heatmap.corners if panels else np.array(entry["corners"])
+        first, along, _opposite, down = corners
         lengths = np.linalg.norm(down - first), np.linalg.norm(along - first)
         for axis, length, count in zip(entry["sides"], lengths, entry["shape"], strict=False):
             if axis:
                 pitches.setdefault(axis, []).append((float(length) / count, entry["part"]))
     for axis, sizes in pitches.items():
         if max(sizes)[0] > (1 + SAME_PITCH) * min(sizes)[0]:
-            told = ", ".join(f"{size:.4f} in {part}" for size, part in sizes)
-            yield f"cells of {axis} are {told} scene units long"
+            told = ", ".join(f"{size:.4g} in {part}" for size, part in sizes)
+            yield f"cells of {axis} are {told} long"
 
 
 SPECK = 1 / 3  # of the smallest height that can be read: what is lower is no text to anybody

@@ -125,7 +125,7 @@ def last_word(stage: Stage) -> str:
 # One head
 
 
-@fact("query", "key")
+@fact("query", "key", "match")
 def word_of_match(stage: Stage) -> set[str]:
     return {printable(stage.layer.words[i]) for i in best_match(stage.head)}
 
@@ -183,13 +183,13 @@ def agreeing(stage: Stage) -> float:
 
 @fact("disagree")
 def disagreeing(stage: Stage) -> float:
-    return dot(stage) - agreeing(stage)
+    return abs(dot(stage) - agreeing(stage))
 
 
 @fact("together")
-def together(stage: Stage) -> int:
-    """How many words the query that is followed sees beside the eight that stand alone."""
-    return max(0, matched(stage)[0] + 1 - stage.layer.first - 8)
+def together(stage: Stage, positions: tuple[int, ...]) -> int:
+    """How many words the query that is followed sees, less those that stand alone."""
+    return len(positions)
 
 
 @fact("scale")
@@ -219,7 +219,7 @@ def share(stage: Stage) -> float:
 
 @fact("weight")
 def weight(stage: Stage, positions: tuple[int, ...]) -> float:
-    """The attention of the query that is followed to some positions; to a sink if there are none."""
+    """The attention of the query that is followed to positions; to a sink if there are none."""
     row = stage.trace.get("pattern", stage.layer.layer)[stage.head.head, matched(stage)[0]]
     return float(row[list(positions)].sum() if positions else 1 - row.sum())
 
@@ -640,12 +640,6 @@ def full(scheme: str) -> int:
     return int(80e9 // r1_bytes(scheme))
 
 
-@fact("idle")
-def idle(stage: Stage) -> float:
-    """Multiply-adds that could be made while one cached number arrives, beyond the one made."""
-    return ridge() - 1
-
-
 @fact("work")
 def work(stage: Stage) -> float:
     """Multiply-adds for each number of a latent that is read, on average."""
@@ -655,16 +649,11 @@ def work(stage: Stage) -> float:
     return R1.n_heads * (2 * mixed + rotated) / (mixed + rotated)
 
 
-MAX_STEPS = 6  # tokens that are decoded one after another, at most
-
 REFERENCES.update(
     {
         "question.bytes": lambda s: r1_bytes("mha"),
         "question.gigabytes": lambda s: GPU_BYTES / 1e9,
         "question.capacity": lambda s: full("mha"),
-        "question.few": lambda s: full("mha") / 10,
-        "question.about": lambda s: full("mha"),
-        "question.many": lambda s: 10 * full("mha"),
         "cache_size.heads": lambda s: R1.n_heads,
         "megabytes": lambda s: r1_bytes("mha"),
         "kilobytes": lambda s: r1_bytes("mla"),
@@ -679,10 +668,6 @@ REFERENCES.update(
         "cache_size.few": lambda s: full("mla") / 20,
         "cache_size.some": lambda s: full("mla") / 4,
         "cache_size.many": lambda s: full("mla"),
-        "slots": lambda s: ridge(),
-        "kv_cache.few": lambda s: ridge() / 5,
-        "kv_cache.about": lambda s: ridge(),
-        "kv_cache.many": lambda s: 10 * ridge(),
         "sharing.percent": lambda s: 100 * sharing_moves(s),
         "sharing.few": lambda s: 10 * sharing_moves(s),
         "sharing.some": lambda s: 20 * sharing_moves(s),
@@ -757,6 +742,9 @@ REFERENCES.update(
     {
         "kv_cache.bytes": lambda s: token_bytes(s, s.trace.meta.n_kv_heads),
         "all_heads": lambda s: R1.n_heads,
+        "kv_cache.words": lambda s: s.layer.count + 1,
+        "once": lambda s: s.layer.count + 1,
+        "again": lambda s: sum(range(s.layer.count + 2)),
         "all_layers": lambda s: R1.n_layers,
         "all_bytes": lambda s: r1_bytes("mha"),
     }
@@ -771,22 +759,6 @@ def cost(stage: Stage) -> int:
 @fact("likely")
 def likely(stage: Stage, rank: int) -> float:
     return float(stage.trace["top_probs"][stage.trace.meta.n_prompt - 1, rank])
-
-
-@fact("multiply-adds")
-def work_of_layer(stage: Stage, *, cached: bool) -> int:
-    """Of the prompt and the tokens that are decoded after it: projections, scores and mix."""
-    meta = stage.trace.meta
-    weights = meta.d_model * (meta.d_qk + meta.d_v) * (meta.n_heads + meta.n_kv_heads)
-
-    def rows(first: int, last: int) -> int:
-        seen = sum(range(first + 1, last + 1))
-        return (last - first) * weights + seen * meta.n_heads * (meta.d_qk + meta.d_v)
-
-    stop = min(len(meta.tokens), meta.n_prompt + MAX_STEPS)
-    if cached:
-        return rows(0, stop)
-    return sum(rows(0, last) for last in range(meta.n_prompt, stop + 1))
 
 
 # How many numbers are kept
@@ -894,7 +866,6 @@ REFERENCES.update(
     {
         "factor": lambda s, place: column_bytes(place) / column_bytes(place + 1),
         "memory": lambda s: 80e9,
-        "decoded": lambda s: min(MAX_STEPS, len(s.trace.meta.tokens) - s.trace.meta.n_prompt),
         "compared groups": lambda s: 8,
         "distance": lambda s, place: (0, 1, 5)[place],
         "steps": lambda s: place(s, "query", 10) - place(s, "query"),

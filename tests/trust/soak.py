@@ -286,7 +286,7 @@ def _wrong_answer(words: list[str], folder: Path, expected: Sequence[int] = (0, 
 
 # What can be made of any trace, without the time of a film.
 OF_WORDS = (
-    "scene_attention --still one_cell",
+    "scene_attention --still a_query_meets_a_key",
     "scene_kv_cache --still all",
     "deck scene_question --for pdf",
     "script scene_attention",

@@ -152,11 +152,13 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     file = tmp_path / "trace.safetensors"
     make_trace().save(file)
     options = {"trace": file, "quality": "draft", "jobs": 1}
-    first = filmkit.show("scene_attention", "one_cell", **options)
+    first = filmkit.show("scene_attention", "a_query_meets_a_key", **options)
     check(first._repr_html_(), tmp_path, "Their dot product fills the cell")
     assert repr(first).startswith("<One attention head, start to finish: One cell: an mp4 of ")
     drawn = segments(tmp_path / "cache")
-    again = filmkit.show("scene_attention", "one_cell", **options | {"trace": make_trace()})
+    again = filmkit.show(
+        "scene_attention", "a_query_meets_a_key", **options | {"trace": make_trace()}
+    )
     assert again.video == first.video
     assert len(drawn) == 2, "its own animations, and its tail"
     assert segments(tmp_path / "cache") == drawn

@@ -62,7 +62,7 @@ CONVERTED = "scene_rotation"
 FILMED_CELL = 8
 FILMED_LEVELS = 6
 # A beat that ends with panels at full strength that nothing covers.
-FILMED = "every_row"
+FILMED = "complete_circuit"
 
 
 Beat = tuple[str, dict[str, Any], npt.NDArray[np.uint8]]

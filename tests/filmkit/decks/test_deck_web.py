@@ -6,7 +6,6 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +19,12 @@ from filmkit.core.light import LitCamera
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.picture_map import picture_map
 from filmkit.core.quantities import axes_of
-from filmkit.core.view import LayerView
 from filmkit.decks.cells import MASKED, ArrayStore, panels_of
 from filmkit.decks.make import make_deck
 from filmkit.pictures.bodies import Relief
 from filmkit.render.manim_config import manim_config
 from filmkit.render.quality import QUALITIES, Quality
+from scenes.sparse.parts import attention_to_those_before
 from tests.support.browsing import Open, browser, opened, record_problems, wait_until
 from tests.support.deck_scene import CELLS, LENGTHS
 from tests.support.decks import HOLDS, STILL, speaker_of, with_films_without_end
@@ -292,22 +291,15 @@ def test_the_tip_gives_the_place_in_the_trace(open_deck: Open) -> None:
 
 def test_what_stands_for_all_words_before_is_no_channel(open_deck: Open) -> None:
     trace = make_trace(n_tokens=14)
-    trace = replace(trace, meta=replace(trace.meta, rows=(7, 12)))
-    head = LayerView.of_prompt(trace, 0, show_first_token=False).head(1)
-    sources = head.hidden_value_source(2), head.hidden_attention_source(2)
-    axes = [axes_of(trace, source) for source in sources]
-    panels = [
-        {"name": "", "tensor": None, "transposed": False, "index": source.index, "axes": axis}
-        for source, axis in zip(sources, axes, strict=True)
-    ]
+    given = (("query", 9), ("first", 7))
+    place = (0, 1), (0, 1), 0
+    source = TensorSource(quantity=attention_to_those_before.__name__, index=place, given=given)
+    panel = {"name": "", "tensor": None, "transposed": False, "index": place}
+    panel["axes"] = axes_of(trace, source)
     page = open_deck(**STILL)
     page.evaluate("tokens => { cells.tokens = tokens; }", trace.meta.tokens)
-    told = [
-        page.evaluate("panel => cells.describe({ panel, row: 0, column: 0, value: 1 })[1]", panel)
-        for panel in panels
-    ]
-    assert told[0] == "all words before  ·  channel 0"
-    assert told[1] == f"query “{trace.meta.tokens[9]}” (9)  ·  all words before"
+    cell = "panel => cells.describe({ panel, row: 0, column: 0, value: 1 })[1]"
+    assert page.evaluate(cell, panel) == "all words before  ·  layer 0  ·  head 0"
 
 
 def test_there_is_no_tip_while_a_beat_plays(open_deck: Open) -> None:

@@ -269,8 +269,8 @@ def test_animations_of_the_kit_and_of_manim_work_on_bodies(number: int) -> None:
     at_once(Vanish(body))
 
 
-def test_a_space_that_breaks_no_line_is_a_space() -> None:
-    assert number_at("9\u00a0Köpfe", (0, 0, 0)).text == "9\u00a0Köpfe"
+def test_a_blank_that_breaks_no_line_is_a_blank() -> None:
+    assert number_at("9\u00a0Köpfe", (0, 0, 0)).text == "9 Köpfe"
 
 
 def test_numbers_lie_on_the_floor_stand_and_float() -> None:
@@ -283,6 +283,7 @@ def test_numbers_lie_on_the_floor_stand_and_float() -> None:
     assert standing.points[[-12, -8], 1] == pytest.approx([0, 0.5])
     assert np.ptp(standing.points[:, 0]) == pytest.approx(0)
     assert number_at("a", (1, 2, 3)).anchor.tolist() == [1, 2, 3]
+    assert number_at("4,0\N{NO-BREAK SPACE}Mo", (0, 0, 0)).text == "4,0 Mo"
 
 
 BAD: dict[str, Callable[[], object]] = {

@@ -20,7 +20,7 @@ from filmkit.core.stage import Stage, beat, notes_at_top
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label
 from filmkit.mobjects.marks import CellLabels
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.running_text import RunningText
 from filmkit.pictures.bodies import Slab, number_at
 from filmkit.pictures.stage import Stage as PictureStage
 from filmkit.render.manim_config import changed_config
@@ -422,7 +422,7 @@ def test_the_words_of_an_axis_and_of_a_sentence_are_one_piece_of_text() -> None:
         @beat
         def sentence(self) -> None:
             """A sentence, and one more word."""
-            self.add(Sentence([" as", " it", " is"], Box(0, 0, 6, 1), size=0.05))
+            self.add(RunningText([" as", " it", " is"], Box(0, 0, 6, 1), size=0.05))
             self.add(Label("more").shift(2 * UP))
             self.hold(1)
 
@@ -468,7 +468,7 @@ def test_text_that_the_last_row_cannot_read_is_named(
 @pytest.mark.parametrize(("count", "small"), [(12, 1), (13, 0)])
 def test_words_at_an_axis_of_many_tokens_may_be_smaller(count: int, small: int) -> None:
     def make(self: Stage) -> list[Mobject]:
-        return [Sentence([" a"] * count, Box(0, 0, 12, 1), size=27 / 1080)]
+        return [RunningText([" a"] * count, Box(0, 0, 12, 1), size=27 / 1080)]
 
     assert len(report_of(make).small) == small
 

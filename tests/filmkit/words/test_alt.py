@@ -89,7 +89,7 @@ def test_every_colour_of_a_palette_has_a_true_name(theme: str) -> None:
         "key": "grey to yellow",
         "value": "grey to red" if paper else "grey to coral",
         "latent": "grey to violet",
-        "scores": "grey to green",
+        "scores": "blue to black" if paper else "blue to white",
         "": "blue to black" if paper else "blue to white",
         "pattern": "white to black" if paper else "black to white",
     }
@@ -252,14 +252,14 @@ def picture_of_one_head(code: str) -> str:
 PICTURES = {
     "en": (
         "Softmax. Heatmaps of layer 11. Scaled scores of head 3: 9 words by 9 words, "
-        "−7.75 to 7.75, grey to green. Attention pattern of head 3: 9 words by 9 words, 0 to 1, "
+        "−7.75 to 7.75, blue to white. Attention pattern of head 3: 9 words by 9 words, 0 to 1, "
         "black to white. Faint: transposed rotated keys. Words: scores; keys; K transposed; "
         "pattern; The; American; flag; is; red; white; and; "
         "SmolLM2-135M-Instruct (Q4_1) · layer 11, head 3."
     ),
     "de": (
         "Softmax. Heatmaps (Schicht 11). Skalierte Scores (Kopf 3): 9\u00a0Wörter mal "
-        "9\u00a0Wörter, von −7,75 bis 7,75, Grau bis Grün. Attention-Muster (Kopf 3): "
+        "9\u00a0Wörter, von −7,75 bis 7,75, Blau bis Weiß. Attention-Muster (Kopf 3): "
         "9\u00a0Wörter mal 9\u00a0Wörter, von 0 bis 1, Schwarz bis Weiß. Blass: rotierte "
         "Keys, transponiert. "
         "Texte: Scores; Keys; K transponiert; Muster; The; American; flag; is; red; white; and; "
@@ -267,14 +267,14 @@ PICTURES = {
     ),
     "es": (
         "Softmax. Mapas de calor (capa 11). Puntuaciones escaladas (cabeza 3): 9 palabras por 9 "
-        "palabras, de −7,75 a 7,75, del gris al verde. Patrón de atención (cabeza 3): 9 palabras "
+        "palabras, de −7,75 a 7,75, del azul al blanco. Patrón de atención (cabeza 3): 9 palabras "
         "por 9 palabras, de 0 a 1, del negro al blanco. Tenue: claves rotadas, matriz transpuesta. "
         "Textos: puntuaciones; claves; K transpuesta; patrón; The; American; flag; is; red; "
         "white; and; SmolLM2-135M-Instruct (Q4_1) · capa 11, cabeza 3."
     ),
     "fr": (
         "Softmax. Cartes de chaleur (couche 11). Scores mis à l’échelle (tête "
-        "3)\u00a0: 9 mots sur 9 mots, de −7,75 à 7,75, du gris au vert. Motif d’attention (tête "
+        "3)\u00a0: 9 mots sur 9 mots, de −7,75 à 7,75, du bleu au blanc. Motif d’attention (tête "
         "3)\u00a0: 9 mots sur 9 mots, de 0 à 1, du noir au blanc. En retrait\u00a0: clés après "
         "rotation, matrice transposée. "
         "Textes\u00a0: scores\u202f; clés\u202f; K transposée\u202f; motif\u202f; The\u202f; "
@@ -283,7 +283,7 @@ PICTURES = {
     ),
     "zh": (
         "Softmax。第 11 层的热图。第 3 个头的缩放分数：9 个词 × 9 个词，"
-        "取值 −7.75 到 7.75，从灰色到绿色。第 3 个头的注意力图：9 个词 × 9 个词，"
+        "取值 −7.75 到 7.75，从蓝色到白色。第 3 个头的注意力图：9 个词 × 9 个词，"
         "取值 0 到 1，从黑色到白色。淡显：旋转后的键（转置）。文字：分数；键；K 的转置；注意力图；"
         "The；American；flag；is；red；white；and；"
         "SmolLM2-135M-Instruct (Q4_1) · 第 11 层，第 3 个头。"

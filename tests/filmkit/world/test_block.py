@@ -11,14 +11,12 @@ from manim import DL, UR
 from extract.trace import Trace
 from filmkit.core.animations import presence, set_presence
 from filmkit.core.geometry import Box, Frame
-from filmkit.core.heatmap import Heatmap
 from filmkit.core.quantities import PanelCheck
 from filmkit.core.raster import Texture
 from filmkit.core.seats import shot_of
 from filmkit.core.view import LayerView
-from filmkit.pictures.tensors import head_tensor
 from filmkit.render.manim_config import changed_config
-from filmkit.world.block import CacheBlock, Slab
+from filmkit.world.block import CacheBlock
 from filmkit.world.standing import words_at
 from tests.support.occlusion import COLUMNS, ROWS, nearest, picture
 from tests.support.traces import make_trace
@@ -155,72 +153,6 @@ def test_the_nearest_side_is_seen(apart: float, turn: float, tilt: float) -> Non
     assert len(np.unique(found)) > 4
 
 
-@pytest.mark.parametrize("stacked", [False, True])
-def test_what_is_lifted_faces_the_viewer(block: CacheBlock, stacked: bool) -> None:
-    frame = FRAMES[0]
-    poses = block.lifted(block.shot(frame), stacked=stacked)
-    corners = np.concatenate([pose.corners for pose in poses])
-    shot = shot_of(corners, frame, turn=90 - poses[0].turn, tilt=6)
-    slabs = [slab.stand(pose) for slab, pose in zip(block.tokens[-1], poses, strict=True)]
-    seen = [shot.project(slab.face.corners, frame.height)[:, :2] for slab in slabs]
-    boxes = [Box.between(corners.min(axis=0), corners.max(axis=0)) for corners in seen]
-    assert boxes[0].overlap(boxes[1]) == (0.0, 0.0)
-    if stacked:
-        assert boxes[0].bottom > boxes[1].top
-    else:
-        assert boxes[0].right < boxes[1].left
-    for slab in slabs:
-        a, b, _c, d = slab.face.corners
-        normal = np.cross(d - a, b - a)
-        towards = shot.eye() - np.array(shot.center)
-        flat = np.array([1.0, 0.0, 1.0])
-        cosine = normal @ (towards * flat)
-        assert cosine / np.linalg.norm(normal) / np.linalg.norm(towards * flat) > 0.999
-        assert slab.corners[:, 1].min() >= 0
-
-
-def test_rows_of_plates_go_to_where_they_are_in_the_slabs(
-    view: LayerView, block: CacheBlock
-) -> None:
-    meta, tokens = view.trace.meta, block.count - 1
-    readers = range(0, meta.n_heads, meta.n_heads // meta.n_kv_heads)
-    plates = [
-        [head_tensor(view.head(head), name).heatmap(Box(0, 0, 3, 2)) for name in ("k", "v")]
-        for head in readers
-    ]
-    unit = view.layer * meta.n_kv_heads
-    strips, flight = block.gather(plates, unit, tokens)
-    assert len(strips) == 2 * meta.n_kv_heads * tokens
-    flight.interpolate(0.0)
-    np.testing.assert_allclose(strips[0].corners, plates[0][0].split_rows()[0].corners)
-    flight.interpolate(1.0)
-    found = iter(strips)
-    for pair in block.tokens[:tokens]:
-        for slab in pair:
-            for head in range(meta.n_kv_heads):
-                strip = next(found)
-                assert isinstance(strip, Heatmap)
-                first = unit + head
-                home = slab.face.part((first, first + 1), (0, slab.face.shape[1]))
-                np.testing.assert_allclose(strip.corners, home.corners, atol=1e-9)
-                apart = strip.colours().astype(int) - home.colours().astype(int)
-                assert np.abs(apart).max() <= 3
-
-
-def test_slabs_are_filled_up_and_down_from_a_unit(block: CacheBlock) -> None:
-    tokens, unit = block.count - 1, 0
-    filling = block.fill(tokens, unit)
-    filling.interpolate(0.0)
-    first: Slab = block.slabs[0]
-    assert first.face.shown[unit].all()
-    assert not first.face.shown[unit + 1 :].any()
-    filling.interpolate(1.0)
-    for slab in block.slabs[: 2 * tokens]:
-        assert slab.face.shown.all()
-        assert slab.top.shown.all()
-    assert {presence(slab.face) for slab in block.slabs[2 * tokens :]} == {0.0}
-
-
 def test_it_grows_into_what_was_built(block: CacheBlock) -> None:
     built = [slab.face.corners.copy() for slab in block.slabs]
     growth = block.grow(1)
@@ -244,6 +176,4 @@ def test_only_faces_that_can_be_seen_are_drawn(block: CacheBlock) -> None:
     assert drawn() == [last - 2, last - 1, last]
     growth.interpolate(1.0)
     assert drawn() == [last]
-    block.lift(block.lifted(block.shot(FRAMES[0]))).interpolate(0.5)
-    assert drawn() == [last - 2, last - 1, last]
     assert len(block.build(apart=0.5).slabs) == len(drawn())

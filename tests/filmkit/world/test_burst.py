@@ -1,66 +1,125 @@
-"""A glass box that breaks: where its pieces begin, and what is seen of those that fly."""
+"""A box of glass: how it bends, where cracks run, and how what bursts out of it flies."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from manim import Animation
 
 from filmkit.core.animations import presence
-from filmkit.core.camera import Shot
-from filmkit.core.theme import current_theme, use_theme
-from filmkit.world.block import Pose
-from filmkit.world.box import GlassBox, SketchBody
-from filmkit.world.burst import Burst
+from filmkit.core.body import Body
+from filmkit.core.theme import use_theme
+from filmkit.world.burst import STAYS, Flight, Glass
 
-POSE = Pose((0.0, 0.0, 0.0), 0.0, 6.0, 2.0, 2.0)
-SHOT = Shot((0.0, 1.0, 0.0), 8.0, 36.0, 13.0)
+LOW, HIGH = (-3.0, 0.0, -1.0), (3.0, 2.0, 1.0)
+EYE = np.array([4.0, 3.0, 12.0])
 
 
-def broken() -> Burst:
+def box() -> Glass:
     with use_theme("dark"):
-        slabs = [
-            SketchBody(replace(POSE, at=(x, 0.0, 0.0), thick=0.2), current_theme().key)
-            for x in (2.2, 2.5, 2.8)
-        ]
-        return Burst(GlassBox(POSE), slabs, SHOT)
+        return Glass(LOW, HIGH)
 
 
-def flown(seconds: float) -> Burst:
-    burst = broken()
-    for part in burst.fly(0.0, seconds), burst.fly(seconds, seconds):
-        part.begin()
-        part.interpolate(1.0)
-    return burst
+def cubes(places: Sequence[float]) -> list[Body]:
+    return [Body([[(0, 0, 0), (1, 1, 1)]]).put((x, 0, 0)) for x in places]
 
 
-def test_it_always_breaks_in_the_same_way() -> None:
-    for one, two in zip(flown(0.7).get_family(), flown(0.7).get_family(), strict=True):
-        assert np.array_equal(one.points, two.points)
+def at_share(animation: Animation, share: float) -> None:
+    animation.begin()
+    animation.interpolate(share)
 
 
-def test_slabs_begin_where_they_stood_and_fly_out() -> None:
-    burst = broken()
-    for slab, x in zip(burst.slabs, (2.2, 2.5, 2.8), strict=True):
-        seen = np.concatenate([side[0].points for side in slab if presence(side[0])])
-        assert seen[:, 0].max() == pytest.approx(x + 0.1)
-        assert seen[:, 1].max() == pytest.approx(2.0)
-    places = sorted(float(slab.place[0]) for slab in flown(0.5).slabs)
-    assert places[0] > 2.2 + 0.4
-    assert places[-1] > 2.8 + 2.0
+def burst(bodies: Sequence[Body], seconds: float) -> Glass:
+    glass = box()
+    glass.throw(bodies, EYE)
+    at_share(glass.fly(0.0, seconds), 1.0)
+    return glass
 
 
-def test_of_a_slab_that_flies_the_sides_that_face_the_eye_are_seen() -> None:
-    for seconds in (0.0, 0.3, 0.9):
-        for slab in flown(seconds).slabs:
-            out = [side[0].points.mean(axis=0) - slab.place for side in slab]
-            near = [float(o @ (SHOT.eye() - slab.place - o)) > 0 for o in out]
-            assert near == [presence(side[0]) > 0 for side in slab]
-            assert 1 <= sum(near) <= 3
+def test_shares_of_its_sides_are_places() -> None:
+    glass = box()
+    assert glass.at((0, 0, 0)) == pytest.approx(LOW)
+    assert glass.at([(1, 1, 1), (0.5, 0.5, 0.5)]) == pytest.approx(np.array([HIGH, (0, 1, 0)]))
 
 
-def test_nearer_slabs_are_drawn_later() -> None:
-    places = [slab.place for slab in flown(0.8).slabs]
-    away = [float(np.linalg.norm(SHOT.eye() - place)) for place in places]
-    assert away == sorted(away, reverse=True)
+def test_it_bends_at_its_right_end_and_not_below() -> None:
+    glass = box()
+    at_share(glass.bend(0.4), 1.0)
+    assert glass.at((1, 1, 1)) == pytest.approx(HIGH)
+    assert glass.at((1, 0.5, 0.5))[0] == pytest.approx(3.0 + 0.4)
+    assert glass.at((1, 0.5, 1))[0] == pytest.approx(3.0 + 0.2)
+    assert glass.at((0, 0.5, 0.5)) == pytest.approx((-3, 1, 0))
+    assert glass.at((1, 0, 0.5))[1] == 0.0
+
+
+def test_pieces_fill_its_end_and_lie_in_its_panes() -> None:
+    glass = box()
+    ends = [shard for shard in glass.shards if shard.out[0]]
+    fronts = [shard for shard in glass.shards if shard.out[2]]
+    assert len(ends) + len(fronts) == len(glass.shards)
+    for shards, axis, place in ((ends, 0, 3.0), (fronts, 2, 1.0)):
+        for shard in shards:
+            assert shard.points[:, axis] == pytest.approx(place)
+    areas = []
+    for shard in ends:
+        _x, y, z = shard.points[::4].T
+        areas.append(abs((y * np.roll(z, 1) - z * np.roll(y, 1)).sum()) / 2)
+    assert sum(areas) == pytest.approx(2.0 * 2.0)
+
+
+def test_cracks_run_away_from_where_it_is_hit() -> None:
+    glass = box()
+    cracking = glass.crack()
+    seen = []
+    for share in (0.0, 0.4, 1.0):
+        at_share(cracking, share)
+        seen.append([presence(shard) for shard in glass.shards])
+    assert 0 == sum(seen[0]) < sum(seen[1]) < sum(seen[2]) == len(glass.shards)
+    hit = np.array([3.0, 0.9, 0.0])
+    far = [np.linalg.norm(shard.middle - hit) for shard in glass.shards if shard.out[0]]
+    when = [shard.when for shard in glass.shards if shard.out[0]]
+    assert np.corrcoef(far, when)[0, 1] > 0.7
+
+
+def test_what_is_thrown_begins_where_it_stood_and_flies_out_the_last_the_farthest() -> None:
+    places = [0.0, 1.0, 2.0]
+    still, thrown = cubes(places), cubes(places)
+    burst(still, 0.0)
+    assert [body.middle[0] for body in still] == pytest.approx([0.5, 1.5, 2.5])
+    burst(thrown, 0.5)
+    flown = [body.middle[0] - place - 0.5 for body, place in zip(thrown, places, strict=True)]
+    assert flown == sorted(flown)
+    assert flown[0] > 0.5
+    # Whatever it does, it stays a cube.
+    for body in thrown:
+        assert body.axes @ body.axes.T == pytest.approx(np.eye(3))
+
+
+def test_it_always_bursts_in_the_same_way() -> None:
+    one, other = (burst(cubes([1.0, 2.0]), 0.7) for _ in range(2))
+    for a, b in zip(one.shards, other.shards, strict=True):
+        assert np.array_equal(a.points, b.points)
+
+
+def test_a_shard_passes_the_eye() -> None:
+    behind = [
+        max(shard.points[:, 2].max() for shard in burst([], seconds).shards) > EYE[2]
+        for seconds in (0.3, 0.7)
+    ]
+    assert behind == [False, True]
+
+
+def test_only_the_left_of_its_edges_stays() -> None:
+    glass = burst([], 0.1)
+    edges = [edge for edge, *_ends in glass.edges if presence(edge) > 0]
+    right = max(edge.points[:, 0].max() for edge in edges)
+    assert right == pytest.approx(-3.0 + STAYS * 6.0)
+
+
+def test_a_flight_is_a_fall() -> None:
+    (body,) = cubes([0.0])
+    flight = Flight(body, np.array([2.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0]), 0.0)
+    flight.fly(2.0)
+    assert body.middle == pytest.approx((0.5 + 4.0, 0.5 + 2.0 - 3.0 * 2.0**2 / 2, 0.5))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from functools import cache
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -11,20 +11,30 @@ import pytest
 from extract.attention.head_norm import HeadNorm
 from extract.trace import Trace
 from filmkit.core.beat_records import BeatRecord
-from filmkit.core.heatmap import Heatmap
+from filmkit.core.body import Body
 from filmkit.core.norm import Norm
 from filmkit.core.numbers import MINUS, format_decimal
-from filmkit.core.picture_map import PanelItem, panels_on
+from filmkit.core.picture_map import panels_on
 from filmkit.core.stage import Stage
 from filmkit.core.stage_settings import StageSettings
-from filmkit.core.text import Symbol
-from filmkit.core.view import LayerView, best_match
+from filmkit.core.view import HeadView, LayerView, best_match
+from filmkit.pictures.bodies import Relief
+from filmkit.pictures.flows import Arc, Strip
 from filmkit.render.manim_config import changed_config
-from scenes.attention.parts import WorkedSum, in_formula, rest_of, scaling_of, score_notes
-from scenes.attention.scene_attention import DIM, GAMMA, Attention
+from scenes.attention.parts import (
+    largest_product,
+    looked_at,
+    piled,
+    scaling_of,
+    score_notes,
+    sums_of,
+)
+from scenes.attention.scene_attention import Attention
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
 from tests.support.staging import BeatPicture, complaints, play
 from tests.support.traces import make_trace, replaced
+
+B = TypeVar("B", bound=Body | Arc)
 
 UNUSUAL = {
     "tiny head": {"n_tokens": 5, "d_head": 4},
@@ -45,11 +55,15 @@ def test_heads_of_unusual_sizes_can_be_read(case: dict) -> None:
     assert [line for p in pictures for line in complaints(p)] == []
 
 
+def head_of(trace: Trace, *, show: bool = True) -> HeadView:
+    return LayerView.of_prompt(trace, None, show_first_token=show).head(None)
+
+
 def test_queries_are_shown_after_their_norm() -> None:
     case = UNUSUAL["normalised"]
     trace = make_trace(**case)
     layer, head = trace.meta.featured.layer, trace.meta.featured.head
-    view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
+    view = head_of(trace, show=False)
     np.testing.assert_array_equal(view.q, trace.get("q_norm", layer)[1:, head])
     np.testing.assert_array_equal(view.q_used, trace.get("q_rot", layer)[1:, head])
     np.testing.assert_array_equal(view.k, trace.get("k_norm", layer)[1:, trace.kv_head(head)])
@@ -57,8 +71,7 @@ def test_queries_are_shown_after_their_norm() -> None:
 
 
 def test_keys_before_a_window_are_masked() -> None:
-    trace = make_trace(**UNUSUAL["window and cap"])
-    view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
+    view = head_of(make_trace(**UNUSUAL["window and cap"]), show=False)
     assert view.causal_mask[-1].tolist() == [True] * 5 + [False] * 4
     assert not view.pattern[view.causal_mask].any()
     assert np.abs(view.scores).max() < 2.0
@@ -68,43 +81,175 @@ def test_keys_before_a_window_are_masked() -> None:
 def test_a_window_is_told_only_where_it_masks_something(window: int, told: bool) -> None:
     trace = make_trace(d_head=32, positions="rotary", window=window)
     assert trace.window(trace.meta.featured.layer) == window
-    view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
+    view = head_of(trace, show=False)
     assert view.layer.count == 9
     assert ("what is far back is masked too" in score_notes(view)) is told
 
 
+# The beginning token
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_beginning_token_is_introduced_where_there_is_one(begins: bool) -> None:
+    (first,) = play(Attention, make_trace(has_bos=begins), until=0)
+    assert ("a token called “start”, which stands first" in first.record.narration) is begins
+    assert ("start" in {item.text for item in first.texts}) is begins
+
+
+def test_the_beginning_token_takes_part_in_all_pictures() -> None:
+    trace = make_trace(has_bos=True, n_tokens=6)
+    for show in (False, True):
+        pictures = play(Attention, trace, StageSettings(show_first_token=show))
+        assert not [p.record.name for p in pictures if "not drawn" in p.record.notes[1]]
+        named = {p.record.name for p in pictures if "start" in {t.text for t in p.texts}}
+        assert {"words_become_rows", "softmax_of_a_row", "the_pattern"} <= named
+
+
+# What a query looks at
+
+
 @pytest.mark.parametrize("show", [False, True], ids=["hidden", "shown"])
 @pytest.mark.parametrize("sinks", [False, True])
-def test_what_goes_to_nothing_is_told_only_where_there_is_a_sink(sinks: bool, show: bool) -> None:
-    trace = make_trace(d_head=32, positions="rotary", sinks=sinks)
-    view = LayerView.of_prompt(trace, None, show_first_token=show).head(None)
-    # Without one some rows sum to a little less than 1, as those of any model do.
-    assert (view.pattern_rows.sum(axis=1) < 1).any()
-    told = [rest_of(view, query) for query in range(view.layer.count)]
-    assert [any("to nothing" in line for line in lines) for lines in told] == [
-        sinks
-    ] * view.layer.count
-    assert not [line for lines in told for line in lines if " 0.0%" in line]
+def test_all_that_a_query_looks_at_adds_up_to_one(sinks: bool, show: bool) -> None:
+    view = head_of(make_trace(d_head=32, positions="rotary", sinks=sinks), show=show)
+    for query in range(view.layer.count):
+        found = looked_at(view, query, 0)
+        assert sum(each.share for each in found) == pytest.approx(1.0, abs=1e-6)
+        seen = sorted(position for each in found for position in each.positions)
+        assert seen == list(range(view.layer.first + query + 1))
+        assert [each.word for each in found if not each.positions] == ["nothing"] * sinks
+        assert (found[0].word == "before") is not show
 
 
-def test_a_share_that_would_be_written_as_zero_is_not_told() -> None:
-    whole = make_trace(d_head=32)
-    for share, told in ((0.02, ["and 2.0% to the beginning token"]), (0.0004, [])):
-        tensors = {}
-        for layer in range(whole.meta.n_layers):
-            pattern = whole.get("pattern", layer).astype(np.float64)
-            rest = pattern[..., 1:, 1:]
-            pattern[..., 1:, 1:] = (1 - share) * rest / rest.sum(axis=-1, keepdims=True)
-            pattern[..., 1:, 0] = share
-            tensors[f"pattern.{layer}"] = pattern
-        trace = replaced(whole, tensors)
-        view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
-        assert rest_of(view, 3) == told
+def test_of_many_words_the_query_the_key_and_the_largest_shares_stand_alone() -> None:
+    view = head_of(trace_of_kind("24 long tokens"))
+    query, key = view.layer.count - 1, 1
+    found = looked_at(view, query, key)
+    alone = [each for each in found if isinstance(each.name, int)]
+    together = next(each for each in found if not isinstance(each.name, int))
+    assert {query, key} <= {each.name for each in alone}
+    assert together.word == f"{len(together.positions)} others"
+    others = [each.share for each in alone if each.name not in (query, key)]
+    assert min(others) >= view.pattern_rows[query, list(together.positions)].max()
 
 
-def test_the_rotation_is_told_only_where_there_is_one() -> None:
-    assert "rotate_by_position" in Attention.beat_names(make_trace(positions="rotary"))
-    assert "rotate_by_position" not in Attention.beat_names(make_trace(positions="learned"))
+def bodies_after(
+    beat: str, kind: type[B], which: Callable[[B], bool] = lambda body: True
+) -> list[B]:
+    """Return copies of the bodies of a kind on screen at the end of a beat."""
+    found: list[B] = []
+
+    def note(record: BeatRecord, stage: Stage) -> None:
+        if record.name == beat:
+            found.extend(
+                part.copy()
+                for part in stage.visible_parts()
+                if isinstance(part, kind) and which(part)
+            )
+
+    with changed_config({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
+        Attention(trace_of_kind(SHIPPED_KIND), on_beat_end=note).render()
+    return found
+
+
+def test_light_between_words_and_the_strip_are_the_row_of_the_pattern() -> None:
+    view = head_of(trace_of_kind(SHIPPED_KIND))
+    query, _key = best_match(view)
+    (strip,) = bodies_after("softmax_of_a_row", Strip)
+    np.testing.assert_allclose(strip.values, view.pattern[query, : query + 1], atol=1e-6)
+    arcs = bodies_after("the_pattern", Arc)
+    shares = [float(arc.values[0]) for arc in arcs]
+    np.testing.assert_allclose(shares, view.pattern[query, :query], atol=1e-6)
+
+
+def test_the_future_has_no_bars() -> None:
+    view = head_of(trace_of_kind(SHIPPED_KIND))
+    rows = bodies_after("scale_and_mask", Relief)
+    assert [len(row.values) for row in rows] == list(range(1, view.layer.count + 1))
+    for query, row in enumerate(rows):
+        np.testing.assert_allclose(row.values, view.scores[query, : query + 1], atol=1e-6)
+    # All of them begin at the same place, and are as wide as they have numbers.
+    left = [row.at((row.extent[0, 0], 0, 0))[0] for row in rows]
+    wide = [np.ptp(row.extent[:, 0]) for row in rows]
+    np.testing.assert_allclose(left, left[0])
+    np.testing.assert_allclose(wide, wide[0] * np.arange(1, len(rows) + 1))
+
+
+def test_the_values_that_are_mixed_give_the_row_that_is_drawn() -> None:
+    view = head_of(trace_of_kind(SHIPPED_KIND))
+    query, _key = best_match(view)
+    *values, mixed = bodies_after("a_weighted_mix", Relief)
+    total = sum(share * row.values for share, row in zip(view.pattern[query], values, strict=False))
+    np.testing.assert_allclose(total, mixed.values, atol=1e-4)
+    assert {row.unit for row in values} == {mixed.unit}
+
+
+def test_the_last_picture_shows_every_tensor_of_the_head() -> None:
+    sources = set()
+
+    def note(record: BeatRecord, stage: Stage) -> None:
+        if record.name == "complete_circuit":
+            panels = panels_on(stage.mobjects, stage.camera)
+            sources.update((p.heatmap.source.tensor or "").split(".")[0] for p in panels)
+
+    with changed_config({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
+        Attention(trace_of_kind(SHIPPED_KIND), on_beat_end=note).render()
+    assert sources == {"x", "W_Q", "W_K", "W_V", "q_rot", "k_rot", "v", "pattern", "z"}
+
+
+# One query meets one key
+
+
+PAIRS = ["grouped heads, rotary", "24 long tokens", "true MLA", SHIPPED_KIND]
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_the_sum_adds_up_as_it_is_printed(kind: str) -> None:
+    view = head_of(trace_of_kind(kind))
+    match = best_match(view)
+    sums, digits = sums_of(view, *match)
+    agree, others, total = (read(format_decimal(each, digits)) for each in sums)
+    assert agree + others == pytest.approx(total, abs=1e-9)
+    assert total == pytest.approx(float(view.dot_products[match]), abs=0.51 * 10.0**-digits)
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_a_product_is_that_of_its_factors_as_they_are_printed(kind: str) -> None:
+    view = head_of(trace_of_kind(kind))
+    query, key = best_match(view)
+    q, k = view.q_used[query], view.k_used[key]
+    channel = largest_product(view, query, key)
+    factors = [read(format_decimal(row[channel], 2)) for row in (q, k)]
+    printed = read(format_decimal(q[channel] * k[channel], 1))
+    assert round(factors[0] * factors[1], 1) == pytest.approx(printed)
+    assert printed > 0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_tower_is_as_high_as_what_it_stands_for(sign: int) -> None:
+    products = Relief(sign * np.array([3.0, -1.0, 2.0, -0.5]), unit=2.0)
+    whole, cut = (piled(products, cut=cut) for cut in (False, True))
+    assert whole.extent[1, 1] == pytest.approx(2.5)
+    assert cut.extent[1, 1] == pytest.approx(1.75)
+    heights = np.ptp(whole.boxes[1:, :, 1], axis=1)
+    np.testing.assert_allclose(heights, [1.5, 0, 1.0, 0])
+
+
+def read(number: str) -> float:
+    return float(number.replace(MINUS, "-").replace(",", ""))
+
+
+def test_a_scaled_score_has_an_equals_sign_only_where_the_printed_numbers_give_it() -> None:
+    signs = set()
+    for seed in range(12):
+        trace = make_trace(positions="rotary", d_head=12, seed=seed)
+        view = head_of(trace, show=False)
+        before, _by, width, sign, after = scaling_of(view, *best_match(view)).split()
+        quotient = read(before) / int(width.removeprefix("√")) ** 0.5
+        digits = len(after.partition(".")[2])
+        assert (format_decimal(quotient, digits) == after) is (sign == "=")
+        signs.add(sign)
+    assert signs == {"=", "≈"}
 
 
 @pytest.fixture(scope="module")
@@ -121,173 +266,20 @@ def test_a_dot_product_is_a_score_only_after_it_is_scaled(pictures: list[BeatPic
     }
     before = [*said][: [*said].index("scale_and_mask")]
     assert not [beat for beat in before if "score" in said[beat]]
-    for beat in ("a_query_meets_a_key", "one_cell", "rotate_by_position", "all_dot_products"):
-        assert "dot product" in said[beat]
-    assert "become moderate scores" in said["scale_and_mask"]
+    assert "these are the scores" in said["scale_and_mask"]
 
 
-def test_the_last_picture_shows_every_tensor_of_the_head(pictures: list[BeatPicture]) -> None:
-    sources = [panel.heatmap.source for panel in pictures[-1].panels]
-    names = {source.tensor.split(".")[0] for source in sources if source.tensor}
-    assert names == {"q_rot", "k_rot", "v", "pattern", "z"}
+def test_a_model_that_rotates_says_so_once(pictures: list[BeatPicture]) -> None:
+    told = [p.record.name for p in pictures if "rotated" in " ".join(t.text for t in p.texts)]
+    assert told == ["make_the_queries"]
+    plain = play(Attention, make_trace(positions="learned", d_head=16))
+    assert not [p for p in plain if "rotated" in " ".join(t.text for t in p.texts)]
 
 
-def test_the_first_token_is_hidden_unless_asked_for() -> None:
-    trace = make_trace(has_bos=True)
-    for show, first in ((False, 1), (True, 0)):
-        pictures = play(Attention, trace, StageSettings(show_first_token=show))
-        notes = {p.record.name: p.record.notes[1] for p in pictures}
-        # Only the beat whose rows and columns are words says which word is left out.
-        assert ("takes part but is not drawn" in notes["all_dot_products"]) is not show
-        assert not notes["words_become_rows"] + notes["values"]
-        pattern = next(
-            p.heatmap
-            for p in pictures[-1].panels
-            if p.heatmap.source.tensor and p.heatmap.source.tensor.startswith("pattern")
-        )
-        assert pattern.shape[0] == trace.meta.n_prompt - first
-
-
-@pytest.mark.parametrize("begins", [False, True])
-def test_a_beginning_token_is_introduced_with_the_rows(begins: bool) -> None:
-    said = play(Attention, make_trace(has_bos=begins), until=0)[0].record.narration
-    assert ("so does a beginning token" in said) is begins
-
-
-def panels_of(picture: BeatPicture, tensor: str) -> list[PanelItem]:
-    named = [p for p in picture.panels if (p.heatmap.source.tensor or "").startswith(tensor)]
-    return sorted(named, key=lambda panel: panel.box.left)
-
-
-@cache
-def drawn_at_the_end_of(
-    trace: Trace, settings: StageSettings | None = None
-) -> dict[str, list[Heatmap]]:
-    """Return copies of all heatmaps on screen at the end of each beat."""
-    drawn: dict[str, list[Heatmap]] = {}
-
-    def note(record: BeatRecord, stage: Stage) -> None:
-        panels = panels_on(stage.mobjects, stage.camera)
-        drawn[record.name] = [panel.heatmap.copy() for panel in panels]
-
-    with changed_config({"dry_run": True, "progress_bar": "none", "verbosity": "ERROR"}):
-        Attention(trace, settings, on_beat_end=note).render()
-    return drawn
-
-
-def named(panels: list[Heatmap], tensor: str) -> list[Heatmap]:
-    return [panel for panel in panels if (panel.source.tensor or "").startswith(tensor)]
-
-
-@pytest.mark.parametrize("show", [True, False])
-def test_the_mix_on_screen_adds_up_to_z(show: bool) -> None:
-    trace = make_trace(positions="rotary", d_head=16)
-    view = LayerView.of_prompt(trace, None, show_first_token=show).head(None)
-    panels = drawn_at_the_end_of(trace, StageSettings(show_first_token=show))["a_weighted_mix"]
-    values, weights, (z,) = (named(panels, f"{name}.") for name in ("v", "pattern", "z"))
-    assert len(values) == len(weights) == 2 - show
-    values, weights = (sorted(each, key=lambda panel: panel.shape[0]) for each in (values, weights))
-    total = sum(w.values.T @ v.values for w, v in zip(weights, values, strict=True))
-    np.testing.assert_allclose(total, z.values, atol=1e-5)
-    np.testing.assert_array_equal(z.values, view.z[[best_match(view)[0]]])
-
-
-def test_light_grows_with_the_weight_in_the_mix() -> None:
-    trace = trace_of_kind(SHIPPED_KIND)
-    view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
-    query, key = best_match(view)
-    panels = named(drawn_at_the_end_of(trace)["a_weighted_mix"], "v.")
-    hidden, values = sorted(panels, key=lambda panel: panel.shape[0])
-    shares = np.broadcast_to(view.pattern[query][:, None], values.shape)
-    weights = [((panel.shown - DIM) / (1 - DIM)) ** GAMMA for panel in (values, hidden)]
-    np.testing.assert_allclose(weights[0], shares, atol=1e-9)
-    assert weights[1] == pytest.approx(view.hidden_attention[query], abs=1e-9)
-    assert shares[:, 0].argmax() == key
-
-
-def test_all_is_at_full_strength_where_nothing_is_pointed_at() -> None:
-    pointed = {"queries_and_keys", "a_query_meets_a_key", "one_cell", "a_weighted_mix"}
-    for beat, panels in drawn_at_the_end_of(trace_of_kind(SHIPPED_KIND)).items():
-        assert beat in pointed or all((panel.shown == 1).all() for panel in panels), beat
-
-
-def test_what_is_not_meant_can_still_be_seen() -> None:
-    empty = {"transpose_the_keys", "a_query_meets_a_key", "one_cell"}
-    for beat, panels in drawn_at_the_end_of(trace_of_kind(SHIPPED_KIND)).items():
-        if beat not in empty and panels:
-            assert all((panel.shown >= DIM).all() for panel in panels), beat
-            assert max(panel.shown.max() for panel in panels) == 1, beat
-
-
-@pytest.mark.parametrize(
-    "kind", ["16 words", pytest.param("24 long tokens", marks=pytest.mark.slow)]
-)
-def test_the_pattern_of_a_long_prompt_has_words_at_all_rows_and_columns(kind: str) -> None:
-    trace = trace_of_kind(kind)
-    picture = play(Attention, trace, until="the_pattern")[-1]
-    count = LayerView.of_prompt(trace, None, show_first_token=False).count
-    (pattern,) = panels_of(picture, "pattern.")
-    beside = [t for t in picture.texts if t.presence >= DIM and t.box.right <= pattern.box.left]
-    above = [
-        t
-        for t in picture.texts
-        if t.presence >= DIM
-        and pattern.box.left < t.box.x < pattern.box.right
-        and t.box.top <= pattern.box.bottom
-        and t.box.height > t.box.width / 3
-    ]
-    assert len(beside) >= count
-    assert len(above) >= count
-
-
-# One query meets one key
-
-
-PAIRS = ["grouped heads, rotary", "24 long tokens", "true MLA", SHIPPED_KIND]
-
-
-@pytest.mark.parametrize("kind", PAIRS)
-def test_the_sum_by_hand_adds_up_as_it_is_printed(kind: str) -> None:
-    view = LayerView.of_prompt(trace_of_kind(kind), None, show_first_token=False).head(None)
-    match = best_match(view)
-    worked = WorkedSum(view, *match)
-    printed = [read(line[-1].text) for line in worked.lines]
-    total = worked.total.text
-    digits = len(total.partition(".")[2])
-    assert sum(printed) == pytest.approx(read(total), abs=1e-9)
-    assert total == format_decimal(view.dot_products[match], digits)
-
-
-def read(number: str) -> float:
-    return float(number.replace(MINUS, "-").replace(",", ""))
-
-
-def test_a_scaled_score_has_an_equals_sign_only_where_the_printed_numbers_give_it() -> None:
-    signs = set()
-    for seed in range(12):
-        trace = make_trace(positions="rotary", d_head=12, seed=seed)
-        view = LayerView.of_prompt(trace, None, show_first_token=False).head(None)
-        text = scaling_of(view, *best_match(view)).text
-        before, width, sign, after = re.match(
-            r"(\S+) / sqrt\((\d+)\) (=|approx) (\S+)", text
-        ).groups()
-        quotient = read(before) / int(width) ** 0.5
-        digits = len(after.partition(".")[2])
-        assert (format_decimal(quotient, digits) == after) is (sign == "=")
-        signs.add(sign)
-    assert signs == {"=", "approx"}
-
-
-def test_no_figure_is_a_negative_zero() -> None:
-    for picture in play(Attention, make_trace(d_head=16, positions="rotary")):
+def test_no_figure_is_a_negative_zero(pictures: list[BeatPicture]) -> None:
+    for picture in pictures:
         texts = {item.text for item in picture.texts}
         assert not {f"{MINUS}0", f"{MINUS}0.0", f"{MINUS}0.00", "-0.0"} & texts
-
-
-def test_a_comma_in_a_number_separates_nothing() -> None:
-    assert in_formula("0.125") == "0.125"
-    comma = Symbol(f"times {in_formula('0,125')}")
-    assert comma.width == pytest.approx(Symbol("times 0.125").width, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from filmkit.core.geometry import Box
 from filmkit.core.text import Label
-from filmkit.mobjects.sentence import Sentence
+from filmkit.mobjects.running_text import RunningText
 
 SIZE = 0.06
 TEXTS = {
@@ -18,7 +18,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("tokens", TEXTS.values(), ids=TEXTS.keys())
 def test_distances_are_those_of_the_font(tokens: list[str]) -> None:
-    sentence = Sentence(tokens, Box(0, 0, 13, 6), size=SIZE)
+    sentence = RunningText(tokens, Box(0, 0, 13, 6), size=SIZE)
     whole = Label("".join(tokens), size=SIZE)
     left = sentence.words[0].get_left()[0]
     assert sentence.words[-1].get_right()[0] - left == pytest.approx(whole.width, abs=1e-6)
@@ -29,7 +29,7 @@ def test_distances_are_those_of_the_font(tokens: list[str]) -> None:
 
 
 def test_a_long_text_goes_on_below() -> None:
-    sentence = Sentence(["one", " two", " three", " four", " five"], Box(0, 0, 3, 6), size=SIZE)
+    sentence = RunningText(["one", " two", " three", " four", " five"], Box(0, 0, 3, 6), size=SIZE)
     rows = {round(float(word.get_center()[1]), 3) for word in sentence.words}
     assert 1 < len(set(sentence.lines)) == len({round(y, 3) for y in sentence.lines})
     assert len(rows) > 1
@@ -38,7 +38,7 @@ def test_a_long_text_goes_on_below() -> None:
 
 @pytest.mark.parametrize("width", [2.2, 2.5, 2.8, 3.2, 4.0])
 def test_no_line_begins_with_a_mark(width: float) -> None:
-    sentence = Sentence(
+    sentence = RunningText(
         ["It", " is", " red", ",", " white", ",", " blue"], Box(0, 0, width, 6), size=SIZE
     )
     for mark in (3, 5):

@@ -1,32 +1,27 @@
-"""A sentence of tokens that is written word by word, with a cursor at its end."""
+"""A sentence of tokens, set as running text."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
 
-from manim import Rectangle, VGroup, linear
+from manim import VGroup
 
-from filmkit.core.animations import Drift, InPlaceAnimation, set_presence
-from filmkit.core.camera import StageCamera
 from filmkit.core.geometry import FRAME_HEIGHT, Box
 from filmkit.core.text import Label, text_width
 from filmkit.core.theme import current_theme
 from filmkit.core.token_text import printable
 
-__all__ = ["BlinkingDrift", "Sentence", "Write"]
+__all__ = ["RunningText"]
 
 LINE_STEP = 1.5  # from one line to the next, in heights of a line
 SMALLER = 0.95  # factor on the size while the lines do not fit
 NARROWER = 0.95  # factor on the width while the text needs no more lines
-CURSOR = 0.09, 1.15  # width and height of the cursor, in heights of a line
-CURSOR_GAP = 0.16  # from the last word to the cursor, in heights of a line
 
 
-class Sentence(VGroup):
-    """Tokens set as running text in the middle of a box, flush left, with a cursor.
+class RunningText(VGroup):
+    """Tokens set as running text in the middle of a box, flush left.
 
     Parameters
     ----------
@@ -43,8 +38,6 @@ class Sentence(VGroup):
     ----------
     words
         A label for each token.
-    cursor
-        The cursor, after the last word; not part of the group, a scene can add it.
     """
 
     def __init__(
@@ -64,92 +57,8 @@ class Sentence(VGroup):
         for (label, x, row), colour in zip(places, colours, strict=True):
             label.set_fill(colour)
             self.words.add(label.on_line(left + x + label.width / 2, top - row * LINE_STEP * line))
-        width, height = CURSOR
-        self.cursor = Rectangle(
-            width=width * line,
-            height=height * line,
-            stroke_width=0.0,
-            fill_color=theme.accent,
-            fill_opacity=1.0,
-        )
         self.lines = [top - row * LINE_STEP * line for _, _, row in places]
-        self.move_cursor(len(tokens))
         self.add(self.words)
-
-    def cursor_at(self, count: int) -> tuple[float, float, float]:
-        """Return where the cursor stands after some of the tokens."""
-        line = self.size * FRAME_HEIGHT
-        if count == 0:
-            return (float(self.words[0].get_left()[0]) - CURSOR_GAP * line, self.lines[0], 0.0)
-        right = float(self.words[count - 1].get_right()[0])
-        return (right + CURSOR_GAP * line, self.lines[count - 1], 0.0)
-
-    def move_cursor(self, count: int) -> Sentence:
-        """Put the cursor after some of the tokens, and return the sentence."""
-        self.cursor.move_to(self.cursor_at(count))
-        return self
-
-    def write(self, start: int, stop: int, **kwargs: Any) -> Write:
-        """Return an animation that writes some of the tokens, with the cursor behind the last."""
-        return Write(self, start, stop, **kwargs)
-
-
-class Write(InPlaceAnimation):
-    """Write tokens of a sentence one after another; :meth:`Sentence.write` makes it.
-
-    Parameters
-    ----------
-    sentence
-        The sentence; its cursor is on the scene.
-    start, stop
-        The first token that is written, and the one after the last.
-    """
-
-    tempo = "large"
-
-    def __init__(self, sentence: Sentence, start: int, stop: int, **kwargs: Any) -> None:
-        self.sentence, self.start, self.stop = sentence, start, stop
-        self.words = sentence.words[start:stop]
-        parts = VGroup(*self.words, sentence.cursor)
-        super().__init__(parts, introducer=True, **({"rate_func": linear} | kwargs))
-
-    def begin(self) -> None:
-        set_presence(self.words, 0.0)
-        super().begin()
-
-    def step(self, alpha: float) -> None:
-        done = alpha * (self.stop - self.start)
-        for number, word in enumerate(self.words):
-            set_presence(word, min(1.0, max(0.0, 2 * (done - number))))
-        self.sentence.move_cursor(min(self.stop, self.start + int(done) + 1))
-
-
-class BlinkingDrift(Drift):
-    """The motion of a tail in which a cursor blinks: for :meth:`filmkit.core.stage.Stage.drift`.
-
-    Parameters
-    ----------
-    camera
-        The stage's camera.
-    cursor
-        A cursor on the scene.
-    **kwargs
-        As for :class:`~filmkit.core.animations.Drift`.
-    """
-
-    def __init__(self, camera: StageCamera, cursor: Rectangle, **kwargs: Any) -> None:
-        super().__init__(camera, **kwargs)
-        self.cursor = cursor
-
-    def step(self, alpha: float) -> None:
-        super().step(alpha)
-        set_presence(self.cursor, float(_is_lit(alpha, self.run_time)))
-
-
-def _is_lit(alpha: float, seconds: float) -> bool:
-    """Return whether a blinking cursor is lit at a share of some seconds."""
-    times = max(1, round(seconds))
-    return alpha >= 1 or (alpha * times) % 1 < 0.55
 
 
 def _balanced(tokens: Sequence[str], width: float, size: float) -> list[tuple[Label, float, int]]:
