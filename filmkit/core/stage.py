@@ -572,6 +572,7 @@ class Stage(Scene):
         saying = [
             name
             for name in names[names.index(own) :]
+            if name in marks  # an arrival says nothing
             for text in marks[name].variants.values() or [getattr(cls, name).__doc__ or ""]
             if right in text
         ]

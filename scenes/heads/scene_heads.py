@@ -49,7 +49,7 @@ WALK = (
     ((-0.3, 0.8, 0.0), 75.0, 0.66),
     ((0.33, 0.66, 0.5), 42.0, 0.73),
 )
-AT_ONE = Seat(-12, 10, 1.2, (0.0, 0.3))  # from where one head is seen
+AT_ONE = Seat(-12, 10, 1.2, (0.0, 0.6))  # from where one head is seen
 FROM = -30.0  # from where the camera comes to it
 AT_OUTPUT = Seat(-6, 32, 1.1, (0.3, -0.6))  # and what they make together
 AROUND = Seat(6, 26, 1.0, (0.0, 0.0))  # from where the whole ring is seen
@@ -118,7 +118,9 @@ class Heads(Stage):
             if self.frame.upright:
                 place = head.values.at((0.0, 0.0, 0.7 + 0.6 * len(names)))
             else:
-                place = pane.at((SIDE / 2 + 0.3 + label.width / 2, 0.0, 0.0))
+                # The pattern is high: its name is beside its middle.
+                high = SIDE / 2 if pane is head.pattern else 0.0
+                place = pane.at((SIDE / 2 + 0.3 + label.width / 2, high, 0.0))
             names.add(label.shift(place))
         pitch, labels = SIDE / len(words), Group()
         size = min(0.8 * pitch, LETTERS[0])
@@ -128,12 +130,14 @@ class Heads(Stage):
             at = (left - label.width / 2, top - (number + 0.75) * pitch, back)
             labels.add(label.shift(at))
         self.names = Group(labels, names)
-        seat = self.see_from(AT_ONE, head, self.names, run_time=4)
+        seat = self.see_from(AT_ONE, head, self.names, run_time=3.2)
         self.camera.shot = replace(seat.shot, height=1.2 * seat.shot.height, theta=FROM)
         if size < LEAST * seat.shot.height * self.frame.shorter_side / self.frame.height:
             # Words of many rows are too small to be read.
             labels.remove(*labels)
-        self.play(seat, Appear(head), Appear(labels), Appear(names[0]), self.light_up(head.pattern))
+        # What comes from another scene arrives while the camera rests.
+        self.play(Appear(head, run_time=0.8), self.light_up(head.pattern))
+        self.play(seat, Appear(labels), Appear(names[0]))
         for mark, name in zip(("keys", "values"), names[1:], strict=True):
             self.wait_for(mark)
             self.play(Appear(name, run_time=SEEN))

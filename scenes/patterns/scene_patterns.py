@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from manim import UP, Group, LaggedStart, Mobject
+from manim import RIGHT, UP, Group, LaggedStart, Mobject
 
 from extract.attention.patterns import first_token_weight
 from extract.facts.published import gpt2_trace, has_published_twin
@@ -41,10 +41,10 @@ View: TypeAlias = tuple[Place, Place, float]
 
 # Places at a wall: along it from the first layer to the last one, across it, and away from it, the
 # last two in its shorter sides. With a lens they are where the eye is, and what it looks at.
-LAST = (0.92, 0.28, 0.97), (0.7, 0.31, 0.0), 0.75
+LAST = (1.0, 0.3, 0.72), (0.76, 0.36, 0.0), 0.7
 FIRST = (0.1, 0.3, 0.55), (0.3, 0.38, 0.0), 0.9
-ALL = (0.85, 0.62, 1.4), (0.6, 0.22, 0.0), 0.8
-BOTH = Seat(-20.0, -4.0, 0.6, (0.9, -1.0))
+ALL = (0.7, 0.5, 1.3), (0.57, 0.32, 0.0), 0.7
+BOTH = Seat(-20.0, 10.0, 0.6, (0.9, 0.6))
 OVER = (0.6, 1.4, 0.6), (0.5, 0.0, -1.0), 0.9
 # The same in upright frames.
 TALL_FIRST = (0.02, -0.3, 1.2), (0.4, 0.0, 0.0), 0.9
@@ -54,6 +54,9 @@ FEWEST, LONG = 6, 3  # heads, and layers for each of them, from which on walls a
 SIDE_SEAT = Seat(18.0, 12.0, 1.0, (0.0, -0.4))  # from where others are seen
 TURN, TALL_TURN = -40.0, -25.0  # of the wall of another model, in degrees
 
+WIDEST = 1.0  # of a line above a wall, in widths of that wall
+LINES = 0.13, 0.07  # height of lines before a wall, as shares of the frame's height
+MARGIN = 0.92  # where they end at the right, at most, as a share of half the frame's width
 LAST_ONES = 2  # layers of a wall that are seen beside the other one
 LONGEST = 4.8  # length of a number of heads, at most, in heights of its line
 SEEN = 0.5  # seconds after which a number is seen that is said
@@ -167,13 +170,32 @@ class Patterns(Stage):
         eye, at, lens = view
         return Shot.looking(self._at(*eye), self._at(*at), lens)
 
-    def _count(self, number: str, name: str, at: npt.ArrayLike, size: float, turn: float) -> Group:
-        """Return a number and a name below it, on the floor; in upright frames they stand."""
-        lies, lower = ("stands", [0, -size, 0]) if self.frame.upright else ("floor", [0, 0, size])
-        first = fitted(number_at(number, at, lies, size=size, turn=turn), LONGEST * size)
-        second = number_at(name, at, lies, size=0.6 * size, turn=turn)
-        fitted(second, 1.1 * first.width)
-        return Group(first, second.shift(0.8 * turned(np.array([lower]), turn)[0]))
+    def _before(self, shot: Shot, left: float, foot: float, *lines: str) -> Group:
+        """Return lines that stand on the floor and face the eye of a shot.
+
+        They begin at a place of the frame, which is given in shares of its half from the middle.
+        """
+        wide = self.frame.width / self.frame.height
+        ray = np.array([left * wide, foot, -2 * shot.focal]) @ shot.rotation()
+        eye = shot.eye()
+        length = float(eye[1] / -ray[1])
+        corner, height = eye + length * ray, 2 * length  # the height is that of the frame there
+        texts = Group()
+        for line, size in reversed([*zip(lines, LINES, strict=False)]):
+            label = number_at(line, (0, 0, 0), "stands", size=size * height)
+            fitted(label, (MARGIN - left) / 2 * wide * height)
+            label.points = turned(label.points + label.width / 2 * RIGHT, shot.theta) + corner
+            corner = corner + size * height * UP
+            texts.add(label)
+        return texts
+
+    def _count(self, wall: Wall, number: str, name: str, size: float, turn: float) -> Group:
+        """Return a number and a name below it, which stand on top of a wall."""
+        at = wall[-1].top + (0.8 * size + STEP) * UP
+        first = fitted(number_at(number, at, "stands", size=size, turn=turn), LONGEST * size)
+        second = number_at(name, at, "stands", size=0.7 * size, turn=turn)
+        fitted(second, WIDEST * wall.size[0])
+        return Group(first, second.shift([0.0, -0.8 * size, 0.0]))
 
     # The wall
 
@@ -184,15 +206,15 @@ class Patterns(Stage):
         layer, wall, unit = self.layer.layer, self.wall, self.unit
         x, y, _z = wall.tile(layer, self.head.head).mean(axis=0).tolist()
         if self.frame.upright:
-            top = self._at(1.01, 0.0, 0.0)
-            number = number_at(self.facts["total"], top, "stands", size=0.13 * unit)
+            top = self._at(1.03, 0.0, 0.0)
+            number: Mobject = number_at(
+                self.facts["total"], top, "stands", size=0.13 * unit, turn=-20
+            )
             end = self._of_last_floors(number, -25).shot
             first = self._view(TALL_FIRST, wall)
         else:
-            place = self._at(0.69, 0.0, 0.42)
-            number = number_at(self.facts["total"], place, "floor", size=0.19 * unit, turn=12)
-            fitted(number, unit)
-            end, first = self._view(LAST, wall, number), self._view(FIRST, wall)
+            end, first = self._view(LAST, wall), self._view(FIRST, wall)
+            number = self._before(end, -0.83, -0.86, self.facts["total"])
         self.camera.shot = Shot((x, y, 0.0), height=1.6)
         self.add(wall[layer])
         others = sorted(set(range(len(wall))) - {layer}, key=lambda other: abs(other - layer))
@@ -220,11 +242,11 @@ class Patterns(Stage):
         resting = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
         told = _("heads rest on {first}", first=self.facts["first"])
         if self.frame.upright:
-            number = self._count(resting, told, self._at(1.06, 0, 0), 0.16 * self.unit, 0)
+            number = self._count(self.wall, resting, told, 0.14 * self.unit, 20)
             shot = self._of_last_floors(number, 25).shot
         else:
-            number = self._count(resting, told, self._at(0.7, 0, 0.5), 0.22 * self.unit, 18)
-            shot = self._view(ALL, self.wall, number)
+            shot = self._view(ALL, self.wall)
+            number = self._before(shot, -0.62, -0.9, resting, told)
         self.play(*self.leave(self.wall), self.move_camera(shot, run_time=6.4))
         self.wait_for("resting")
         self._light(self.wall, self.rests, number)
@@ -246,15 +268,16 @@ class Patterns(Stage):
         text = _(
             "{resting} of {all}", resting=self.facts["twin_resting"], all=self.facts["twin_all"]
         )
-        upright, middle = self.frame.upright, self.twin[len(self.twin) // 2]
-        side = float(self.twin.size.min())
-        place = middle.points[0] + 0.35 * side * middle.axes[2]
-        if upright:
-            place = self.twin[-1].top + 0.22 * side * UP
-        size = (0.13 if upright else 0.17) * side
-        number = self._count(text, self.facts["gpt2"], place, size, -25)
-        beside = self.wall if upright else self.wall[-LAST_ONES:]
-        shot = self.see_from(TALL_BOTH if upright else BOTH, *beside, self.twin, number).shot
+        told = _("heads of {gpt2}", gpt2=self.facts["gpt2"])
+        if self.frame.upright:
+            side = float(self.twin.size.min())
+            number = self._count(self.twin, text, told, 0.16 * side, -2.4)
+            shot = self.see_from(TALL_BOTH, *self.wall, self.twin, number).shot
+        else:
+            walls = *self.wall[-LAST_ONES:], self.twin
+            below = self.see_from(BOTH, *walls).shot
+            number = self._before(below, 0.12, -1.4, text, told)
+            shot = self.see_from(BOTH, *walls, number).shot
         self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=4))
         self.wait_for("twin_resting")
         self._light(self.twin, self.twin_rests, number)
@@ -268,13 +291,13 @@ class Patterns(Stage):
         plain = glow(Plain(self.layer, shape, near=6.0), 0.6)
         pattern = head_matrix(self.head, "pattern")
         assert pattern is not None
-        left = -0.3 if self.frame.upright else -1.1
-        pane = Pane(pattern, height=1.3, told=pattern.name).put((left, 0, 0.6), turn=12)
+        left = -0.3 if self.frame.upright else -1.6
+        pane = Pane(pattern, height=1.5, told=pattern.name).put((left, 0, 0.6), turn=12)
         pane.is_light = True
         pane.cells.set_masked(0.0).set_shown(np.tri(self.layer.count))
         there = self.leave(rate_func=second_half)
         over = self._view(OVER, self.wall)
-        shot = Shot.looking([0, 2.2, 5], [0, 1.2, -6], 0.9)
+        shot = Shot.looking([0, 2.2, 5], [0, 0.0 if self.frame.upright else 1.2, -6], 0.9)
         self.play(
             *there,
             Appear(plain, rate_func=first_half),

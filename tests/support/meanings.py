@@ -404,7 +404,8 @@ WORDS: dict[str, Condition] = {
         both(figure("twin_resting", "resting"), figure("twin_all", "all")),
     ),
     "heads rest on {first}": shows({"patterns_of_layer"}),
-    **dict.fromkeys(("GPT-2", "GPT-2 small"), shows({"patterns_of_layer"})),
+    "GPT-2": shows({"patterns_of_layer"}),
+    "heads of {gpt2}": both(shows({"patterns_of_layer"}), figure("gpt2", "gpt2")),
     "In DeepSeek-R1": shows({"repeated_patterns"}),
     # scene_kv_cache
     **dict.fromkeys(("The next word", "One token", "What is in the box?"), free),
