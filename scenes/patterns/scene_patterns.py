@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -56,7 +57,8 @@ TURN, TALL_TURN = -40.0, -25.0  # of the wall of another model, in degrees
 
 WIDEST = 1.0  # of a line above a wall, in widths of that wall
 LINES = 0.13, 0.07  # height of lines before a wall, as shares of the frame's height
-MARGIN = 0.92  # where they end at the right, at most, as a share of half the frame's width
+LOW, LOWER = -0.88, -1.4  # where they stand, or would before they are in the frame, from its middle
+MARGIN = 0.85  # where they end at the right, at most, as a share of half the frame's width
 LAST_ONES = 2  # layers of a wall that are seen beside the other one
 LONGEST = 4.8  # length of a number of heads, at most, in heights of its line
 SEEN = 0.5  # seconds after which a number is seen that is said
@@ -162,13 +164,31 @@ class Patterns(Stage):
         floors = self.wall[-2 - self.trace.meta.n_heads :]
         return self.see_from(Seat(turn, 15, 0.8, (0.0, 0.9)), *floors, number)
 
-    def _view(self, view: View, *things: Mobject) -> Shot:
-        """Return the shot of a view, or one that shows things, where the wall is too short."""
+    @property
+    def _is_long(self) -> bool:
         layers, heads = self.rests.shape
-        if heads < FEWEST or layers < LONG * heads:
-            return self.see_from(SIDE_SEAT, *things).shot
+        return bool(heads >= FEWEST and layers >= LONG * heads)
+
+    def _view(self, view: View) -> Shot:
+        """Return the shot of a view, or one that shows all of the wall, where that is too short."""
+        if not self._is_long:
+            return self.see_from(SIDE_SEAT, self.wall).shot
         eye, at, lens = view
         return Shot.looking(self._at(*eye), self._at(*at), lens)
+
+    def _with_lines(self, view: View, left: float, *lines: str) -> tuple[Shot, Group]:
+        """Return the shot of a view of the wall, and lines that stand before it."""
+        if not self._is_long:
+            return self._from_seat(SIDE_SEAT, (self.wall,), left, *lines)
+        shot = self._view(view)
+        return shot, self._before(shot, left, LOW, *lines)
+
+    def _from_seat(
+        self, seat: Seat, walls: Iterable[Mobject], left: float, *lines: str
+    ) -> tuple[Shot, Group]:
+        """Return the shot from a seat of walls and of lines that stand before them, and these."""
+        texts = self._before(self.see_from(seat, *walls).shot, left, LOWER, *lines)
+        return self.see_from(seat, *walls, texts).shot, texts
 
     def _before(self, shot: Shot, left: float, foot: float, *lines: str) -> Group:
         """Return lines that stand on the floor and face the eye of a shot.
@@ -187,7 +207,7 @@ class Patterns(Stage):
             label.points = turned(label.points + label.width / 2 * RIGHT, shot.theta) + corner
             corner = corner + size * height * UP
             texts.add(label)
-        return texts
+        return Group(*texts[::-1])
 
     def _count(self, wall: Wall, number: str, name: str, size: float, turn: float) -> Group:
         """Return a number and a name below it, which stand on top of a wall."""
@@ -211,10 +231,10 @@ class Patterns(Stage):
                 self.facts["total"], top, "stands", size=0.13 * unit, turn=-20
             )
             end = self._of_last_floors(number, -25).shot
-            first = self._view(TALL_FIRST, wall)
+            first = self._view(TALL_FIRST)
         else:
-            end, first = self._view(LAST, wall), self._view(FIRST, wall)
-            number = self._before(end, -0.83, -0.86, self.facts["total"])
+            first = self._view(FIRST)
+            end, number = self._with_lines(LAST, -0.83, self.facts["total"])
         self.camera.shot = Shot((x, y, 0.0), height=1.6)
         self.add(wall[layer])
         others = sorted(set(range(len(wall))) - {layer}, key=lambda other: abs(other - layer))
@@ -245,8 +265,7 @@ class Patterns(Stage):
             number = self._count(self.wall, resting, told, 0.14 * self.unit, 20)
             shot = self._of_last_floors(number, 25).shot
         else:
-            shot = self._view(ALL, self.wall)
-            number = self._before(shot, -0.62, -0.9, resting, told)
+            shot, number = self._with_lines(ALL, -0.62, resting, told)
         self.play(*self.leave(self.wall), self.move_camera(shot, run_time=6.4))
         self.wait_for("resting")
         self._light(self.wall, self.rests, number)
@@ -275,9 +294,7 @@ class Patterns(Stage):
             shot = self.see_from(TALL_BOTH, *self.wall, self.twin, number).shot
         else:
             walls = *self.wall[-LAST_ONES:], self.twin
-            below = self.see_from(BOTH, *walls).shot
-            number = self._before(below, 0.12, -1.4, text, told)
-            shot = self.see_from(BOTH, *walls, number).shot
+            shot, number = self._from_seat(BOTH, walls, 0.12, text, told)
         self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=4))
         self.wait_for("twin_resting")
         self._light(self.twin, self.twin_rests, number)
@@ -296,7 +313,7 @@ class Patterns(Stage):
         pane.is_light = True
         pane.cells.set_masked(0.0).set_shown(np.tri(self.layer.count))
         there = self.leave(rate_func=second_half)
-        over = self._view(OVER, self.wall)
+        over = self._view(OVER)
         shot = Shot.looking([0, 2.2, 5], [0, 0.0 if self.frame.upright else 1.2, -6], 0.9)
         self.play(
             *there,
