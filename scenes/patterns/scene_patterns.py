@@ -57,7 +57,7 @@ TURN, TALL_TURN = -40.0, -25.0  # of the wall of another model, in degrees
 
 WIDEST = 1.0  # of a line above a wall, in widths of that wall
 LINES = 0.13, 0.07  # height of lines before a wall, as shares of the frame's height
-LOW, LOWER = -0.88, -1.4  # where they stand, or would before they are in the frame, from its middle
+LOW, LOWER = -0.88, -1.5  # where they stand, or would before they are in the frame, from its middle
 MARGIN = 0.85  # where they end at the right, at most, as a share of half the frame's width
 LAST_ONES = 2  # layers of a wall that are seen beside the other one
 LONGEST = 4.8  # length of a number of heads, at most, in heights of its line
