@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 
 FOLDED = 1e-18  # volume of a body's axes that has no inside, in cubic scene units
 UNIT = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-REST = 0.2  # share of the light on a body that no lamp reaches
+REST = 0.45  # share of the light on a body that no lamp reaches
 RADIUS = 1.3  # of a lamp's light, in scene units
 HANGS = 0.5  # how far a lamp hangs over what it is aimed at
 

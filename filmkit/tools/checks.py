@@ -70,6 +70,7 @@ LETTER_POINTS = 16  # how many points of a text are looked at, to find what it l
 SAME_COLOUR = 0.12  # largest difference of RGB in [0, 1] of what a word may lie on
 
 FEW = 3  # single words in one group from which on they are read as one
+LIT = 0.9  # share of its light from which on a body is lit
 HEADLINE = 0.08  # size of text from which on it is a headline, as a fraction of the same
 
 STILL_SECONDS = 0.5  # two frames so far apart are compared
@@ -400,11 +401,15 @@ def _is_word(mobject: Mobject) -> bool:
 def small_texts(stage: Stage) -> list[str]:
     """Return which texts on a stage the last row of a hall cannot read, one line for each size.
 
-    At an axis of more than twelve tokens words may be smaller.
+    At an axis of more than twelve tokens words may be smaller. Of bodies in the room the last row
+    reads what is lit: words on others show where they are.
     """
+    camera = _Layers(stage).camera  # in the light of the picture
     short = min(stage.camera.pixel_width, stage.camera.pixel_height)
     found: dict[float, list[str]] = {}
     for piece in pieces_of_text(stage):
+        if max(camera.light_of(text.mobject) for text in piece) < LIT:
+            continue
         least = AXIS_TEXT if len(piece) > MANY else FAR_TEXT
         if min(text.height for text in piece) / short < least - SLACK / HEIGHT:
             found.setdefault(least, []).append(repr(" ".join(text.text for text in piece)))
@@ -649,6 +654,8 @@ class _WatchedStage(Stage):
         least = (HEADLINE - SLACK / HEIGHT) * min(self.camera.pixel_width, self.camera.pixel_height)
         texts = texts_on(self.mobjects, self.camera)
         seen = {t.mobject for t in texts if t.presence >= MIN_PRESENCE and t.height >= least}
+        if self.camera.shot != Shot():  # large words in the room are no headlines
+            seen = {text for text in seen if vars(text).get("pinned")}
         self._headlines.append((self.time, seen))
 
     def idle_seconds(self, record: BeatRecord) -> float:

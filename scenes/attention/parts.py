@@ -22,7 +22,6 @@ __all__ = [
     "projection_notes",
     "scaling_of",
     "score_notes",
-    "sums_of",
 ]
 
 MOST, FEWEST = 8, 3  # words that a query looks at and that stand by themselves
@@ -129,22 +128,6 @@ def largest_product(view: HeadView, query: int, key: int) -> int:
     return int(np.where(printed, q * k, -np.inf).argmax())
 
 
-def sums_of(view: HeadView, query: int, key: int) -> tuple[tuple[float, float, float], int]:
-    """Return the sum of the products that agree with their sum, that of the others, and the sum.
-
-    The second value is the number of decimals with which they add up as they are printed.
-    """
-    products = view.q_used[query] * view.k_used[key]
-    total = float(products.sum())
-    agree = float(products[products * total > 0].sum())
-    sums = agree, total - agree, total
-    for digits in range(1, 4):
-        a, b, c = (round(each, digits) for each in sums)
-        if round(a + b - c, digits) == 0:
-            break
-    return sums, digits
-
-
 def scaling_of(view: HeadView, query: int, key: int) -> str:
     """Return how the dot product of a pair becomes its score, with both numbers.
 
@@ -181,7 +164,7 @@ def projection_notes(layer: LayerView, letter: str) -> list[str]:
         notes.append(claim(meta.qk_norm is not None, _("normalised")))
         if trace.rotates:
             partly = meta.rotary_dim < meta.d_qk
-            notes.append(claim(partly, _("partly rotated"), _("then rotated by position")))
+            notes.append(claim(partly, _("partly rotated"), _("next, word order is added")))
     return [*filter(None, notes)]
 
 

@@ -27,7 +27,7 @@ from manim import (
     VMobject,
 )
 
-from filmkit.core.animations import Appear, Arrive, Presence, Vanish
+from filmkit.core.animations import Appear, Arrive, Vanish
 from filmkit.core.body import Body, put
 from filmkit.core.facts import claim, fact, named_facts
 from filmkit.core.geometry import FRAME_HEIGHT
@@ -35,7 +35,6 @@ from filmkit.core.language import _, ngettext
 from filmkit.core.light import glow
 from filmkit.core.norm import TensorSource
 from filmkit.core.numbers import (
-    MINUS,
     format_decimal,
     format_number,
     format_share,
@@ -47,12 +46,11 @@ from filmkit.core.stage import beat
 from filmkit.core.text import Label, Symbol
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
-from filmkit.pictures.bodies import Bars, Ghost, Pane, Relief, Rows, Sentence, Slab, number_at
+from filmkit.pictures.bodies import Bars, Pane, Relief, Rows, Sentence, Slab, number_at
 from filmkit.pictures.flows import Arc, Flow, Strip, Threads
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import TEXT, Matrix
-from filmkit.pictures.picture import COLUMN_WORDS, WORDS
-from filmkit.pictures.rows import StandingRow
+from filmkit.pictures.picture import WORDS, Mark
 from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_matrix
 from filmkit.pictures.texts import quiet
@@ -63,43 +61,44 @@ from scenes.attention.parts import (
     projection_notes,
     scaling_of,
     score_notes,
-    sums_of,
 )
 
 Array = npt.NDArray[np.float64]
 Name = int | str  # of what a query looks at, as in `Looked`
 
 BIG = 3.2, 1.9, 0.35  # width, height and thickness of the slab of a word that speaks
+NEAR = 1.5  # from a mix to the row of which it has most, in scene units
 FLAT = 1e-3  # height of bars that have been cut away, as a share of their own
 WIDEST = 5.0  # width of such a slab with a long word
 ROOM = 1.1  # length of a part of the strip that has a number, in scene units
 ASKING = 0.25  # share as which the way from a query to a key is drawn
+FARTHER = 1.15  # by how much a note is larger that stands far away
 LABELS = 0.75  # height of a number above or below the zero line of its row
-GAP, AHEAD = 1.75, 1.0  # between rows, and how far one of them steps forward, in scene units
-DARK = 0.25  # light of rows of a matrix that are not meant
+GAP, AHEAD = 2.35, 1.0  # between rows, and how far one of them steps forward, in scene units
+DARK = 0.45  # light of rows of a matrix that are not meant
 DIM = 0.45  # light of numbers that are not worked out
-SHARE = 0.9  # size of the share that a key gets, in scene units
+SHARE = 0.75  # size of the share that a key gets, in scene units
 MANY = 6  # rows of which more than one have a share beside them
 NAMED = 10  # rows that all have names
 TOLD = 0.04  # least share that has a number beside its row
-DIMMEST = 0.25  # presence of the values of a word with no share
+NAME = 0.27  # size of a name of a row of scores, in scene units
 
-TALL = 2.0  # of a pane in the plan of a head
-HIGH = 0.8  # of the longest bar of a row that stands up from a pane, in scene units
+TALL = 0.83  # height of a pane in the plan of a head, as a share of its width
+STEP, LANE = 3.7, 3.1  # from one to the next, along and across
 
 PLAN = {
-    "X": (-6.6, 0.0, 3.0),
-    "C": (-2.8, 2.2, 2.2),
-    "W_Q": (-2.8, -5.8, 2.2),
-    "W_K": (-2.8, 0.0, 2.2),
-    "W_V": (-2.8, 5.8, 2.2),
-    "Q": (0.8, -5.8, 2.2),
-    "K": (0.8, 0.0, 2.2),
-    "V": (0.8, 5.8, 2.2),
-    "pattern": (4.6, -2.9, 2.6),
-    "z": (8.0, 1.2, 2.6),
+    "X": (0, 1.0, 2.8),
+    "C": (1, 0.5, 2.2),
+    "W_Q": (2, 2.0, 2.4),
+    "W_K": (2, 1.0, 2.4),
+    "W_V": (2, 0.0, 2.4),
+    "Q": (3, 2.0, 2.4),
+    "K": (3, 1.0, 2.4),
+    "V": (3, 0.0, 2.4),
+    "pattern": (4, 1.5, 2.4),
+    "z": (5, 0.6, 3.4),
 }
-"""Where each matrix of a head stands, to the right and to the eye, and how wide it is."""
+"""Step and lane of each matrix of a head, and how wide it is."""
 
 
 def one_of(words: Sequence[str]) -> str:
@@ -162,7 +161,8 @@ class Attention(Stage):
         self.part("made", replace(q, values=made, source=source))
         if (weights := head_matrix(head, "W_Q")) is not None:
             self.part("W_Q", replace(weights, name=_("weights")))
-        self.part("way", quiet(*projection_notes(layer, "Q")))
+        way = quiet(*projection_notes(layer, "Q"))
+        self.part("way", way and way.scale(FARTHER))
 
     def _offered(self) -> list[int]:
         """Return which tokens may matter most to the query: the key, and the last words before."""
@@ -201,7 +201,8 @@ class Attention(Stage):
         matrix = self._matrix(name)
         drawn = [each.name for each in self.looked if isinstance(each.name, int)]
         unit = Relief.unit_of(matrix.values[drawn], height=height)
-        wide, high, gap = (3.2, 2.1, 2.3) if self.frame.upright else (8.5, 1.25, GAP)
+        wide, high, gap = (3.2, 2.1, 2.3) if self.frame.tall else (8.5, 1.4, GAP)
+        wide = min(wide, 6.0) if self.frame.upright else wide
         own = max(Slab(self.words[row], height=high).extent[1, 0] for row in drawn)
         own = max(1.3, float(own))  # half of what the longest word needs
         slabs, rows = dict[Name, Slab](), dict[Name, Relief]()
@@ -253,15 +254,21 @@ class Attention(Stage):
         self.standing = dict(slabs)
         word, row = slabs[self.query], rows[self.query]
         row.is_light = word.is_light = True
+        values = self._matrix("X").values[self.query]
+        channel = int(values.argmax())
+        write = partial(format_decimal, digits=2)
+        given = {"of": "input", "channel": channel}
+        one = fact("channel", float(values[channel]), write, beside=self.pair["query"], **given)
+        spike = number_at(one, row.bar(channel) + 0.5 * UP + AHEAD * OUT, size=0.5)
         number = _("{number} numbers", number=fact("width", self.trace.meta.d_model))
-        told = number_at(number, (0, 0, 2.3), "floor", size=0.7 if tall else 1.2)
+        told = number_at(number, (0, -0.1, 2.7), size=0.7 if tall else 0.9)
         arrive = LaggedStart(*map(Appear, slabs.values()), lag_ratio=0.2)
-        seen = self.see_from("stand", *slabs.values(), *rows.values(), told)
+        seen = self.see_from("stand", *slabs.values(), *rows.values(), told, spike)
         self.play(seen, arrive, run_time=1.4)
         growing = LaggedStart(*(each.grow() for each in rows.values()), lag_ratio=0.1)
         self.play(growing, run_time=1.8)
         self.play(*(body.animate.shift([0, 0, AHEAD]) for body in (word, row)), Appear(told))
-        self.play(self.light_up(word))
+        self.play(self.light_up(word), Appear(spike))
 
     @beat(
         title="Queries ask, keys answer",
@@ -274,23 +281,26 @@ class Attention(Stage):
     )
     def queries_and_keys(self) -> None:
         tall, theme = self.frame.tall, self.theme
-        words = self._sentence()
+        upright = self.frame.upright
+        words = self._sentence(1.3 if upright else 1.1)
         for slab in words.values():
             slab.shift([-1.6, 0, -2.0] if tall else [-1.0, 0, -4.4])
         asks, answers = words[self.query], words[self.key]
-        places = ((1.8, 0, 4.0), (1.8, 0, -0.8)) if tall else ((2.9, 0, 1.2), (-2.2, 0, 1.2))
+        places = ((1.8, 0, -0.8), (1.8, 0, 4.0)) if tall else ((-2.2, 0, 1.2), (2.9, 0, 1.2))
         fronts = [
             self._speaker(row, role, at)
             for row, role, at in zip((self.query, self.key), ("query", "key"), places, strict=True)
         ]
+        aside = -0.5 if tall else 0.3 if upright else 1.8
         labels = [
-            number_at(text, front.top + (1.0 if tall else 0.7) * UP, size=0.5, colour=colour)
-            for text, front, colour in (
-                (_("“Who goes with me?”"), fronts[0], theme.query),
-                (_("“I do”"), fronts[1], theme.key),
+            number_at(text, front.top + 0.7 * UP + left * LEFT, size=0.5, colour=colour)
+            for text, front, colour, left in (
+                (_("“Who goes with me?”"), fronts[0], theme.query, aside),
+                (_("“I do”"), fronts[1], theme.key, 0),
             )
         ]
-        seen = self.see_from("stand", *[*words.values()][-6:], *fronts, *labels)
+        arc = Arc(fronts[0], fronts[1], ASKING, colour=theme.query)
+        seen = self.see_from("stand", *[*words.values()][-6:], *fronts, arc, *labels)
         self.play(seen, *self._bring(words), run_time=2.0)
         asks.is_light = True
         self.play(Transform(asks, fronts[0]), run_time=1.6)
@@ -299,7 +309,7 @@ class Attention(Stage):
         answers.is_light = True
         self.play(Transform(answers, fronts[1]), run_time=1.6)
         self.wait_for("answers")
-        self.play(Appear(labels[1]), self.light_up(fronts[1]))
+        self.play(arc.grow(), Appear(labels[1]), self.light_up(fronts[1]))
 
     @beat(title="Input times weights")
     def make_the_queries(self) -> None:
@@ -310,19 +320,19 @@ class Attention(Stage):
         upright = "\n".join([*mosaic.split(), "way"])
         mosaic += "\n" + " ".join([*"." * (len(mosaic.split()) - 1), "way"])
         show = partial(self.show, mosaic, tall=upright, stands="glass", seat="stalls")
-        show(later="made", run_time=1.2)
-        first = StandingRow(self.parts["X"], self.query, high=HIGH)
-        self.play(first.stand_up())
+        marks = (
+            Mark("X", row=self.query, colour=self.theme.ink),
+            Mark("made", row=self.query, colour=self.theme.query),
+        )
+        show(later="made", run_time=1.6)
+        show(later="made", marks=marks[:1], run_time=1.0)
         one = self._lit(self.query, 0.0)[:, None]
-        show(lit={"made": one}, run_time=0.8)
+        show(lit={"made": one}, marks=marks, run_time=1.4)
         self.wait_for("and")
-        show(reveal="made")
+        show(reveal="made", marks=marks)
         rows = self._lit(self.query, DARK)
-        show(lit={"X": rows[:, None], "made": rows[:, None], WORDS: rows}, run_time=0.6)
-        standing = [StandingRow(self.parts[name], self.query, high=HIGH) for name in ("X", "made")]
-        for body in (body for row in standing for body in row.bodies):
-            body.is_light = True
-        self.play(*(row.stand_up() for row in standing))
+        lit = {"X": rows[:, None], "made": rows[:, None], WORDS: rows}
+        show(lit=lit, marks=marks, run_time=1.4)
 
     def _lit(self, row: int, others: float = DIM) -> Array:
         """Return opacities of rows (row,) or columns of which one is lit."""
@@ -343,9 +353,9 @@ class Attention(Stage):
         unit = Relief.unit_of(q.values[query], k.values[key], height=0.95)
         asks = Relief.of(q, query, unit=unit, **look)
         answers = Relief.of(k, key, unit=unit, **look)
-        sums, digits = sums_of(self.head, query, key)
         values = q.values[query] * k.values[key]
-        scale = abs(sums[0]) / high
+        total = values.sum()
+        scale = np.abs(values[values * total > 0]).sum() / high
         source = TensorSource(expression="query times key, number by number")
         products = Relief(
             values, role="pattern", unit=scale, told=_("products"), source=source, **look
@@ -366,16 +376,11 @@ class Attention(Stage):
             body.is_light = True
         closed = ((asks, heights[0]), (answers, heights[1]), (products, heights[2]))
         dimmed, worked = self._work_out(*(row.copy().put((0, y, 0)) for row, y in closed))
-        agree, others, dot = (
-            fact(of, value, partial(format_decimal, digits=digits), beside="pattern")
-            for of, value in (("agree", sums[0]), ("disagree", abs(sums[1])), ("dot", sums[2]))
-        )
-        sign = MINUS if sums[1] < 0 else "+"
-        above = whole.top + 0.4 * UP
-        line = number_at(f"{agree} {sign} {others} =", above, size=0.4 if tall else 0.45)
-        total = Label(dot, size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
+        dot = fact("dot", total, format_number, beside=_("sum"))
+        written = Label(dot, size=0.8 / FRAME_HEIGHT, colour=self.theme.background)
         _low, (_right, top, near) = stays.extent
-        put(total, stays, (0, top / 2, near + 0.01), RIGHT, UP)
+        put(written, stays, (0, top / 2, near + 0.01), RIGHT, UP)
+        line = number_at(_("sum"), stays.top + (0.8 if tall else 0.6) * UP, size=0.6)
         seen = self.see_from("stalls", *slabs.values(), asks, answers, whole, line, *worked)
         self.play(seen, *self._bring(slabs), asks.grow(), answers.grow(), run_time=1.6)
         self.play(*(row.animate.put((0, y, 0)) for row, y in closed[:2]), run_time=1.4)
@@ -383,14 +388,13 @@ class Attention(Stage):
         self.play(products.grow(), run_time=1.2)
         self.play(products.animate.put((0, heights[2], 0)), run_time=1.2)
         rows = (asks, answers, products)
-        self.play(*map(Transform, rows, dimmed), *map(Appear, worked))
+        self.play(*map(Transform, rows, dimmed), *map(Appear, worked), run_time=1.8)
         self.wait_for("add")
         tower.points = products.points.copy()
         self.add(tower)
-        ghost = Ghost(whole, stays.extent[1] * [-1, 1, -1])
-        self.play(Transform(tower, whole))
+        self.play(Transform(tower, whole), run_time=1.8)
         cut_off = Transform(tower, stays), self.light_up(stays)
-        self.play(*cut_off, *map(Appear, (ghost, line, total)))
+        self.play(*cut_off, *map(Appear, (line, written)))
 
     def _work_out(self, *rows: Relief) -> tuple[list[Relief], list[Mobject]]:
         """Return a query, a key and their products, of which the largest product stands out.
@@ -423,33 +427,32 @@ class Attention(Stage):
         match = self.query, self.key
         dot = float(self.head.dot_products[match])
         number = fact("dot", dot, format_number, beside=self.pair["key"])
-        self.part("number", Label(number, size=2 * TEXT))
-        words = True if self.layer.count <= NAMED else "rows"
-        show = partial(
-            self.show, ". Kt .\nQ dots number", stands="glass", seat="stalls", words=words
-        )
-        show(later="dots number", run_time=1.2)
+        show = partial(self.show, ". Kt\nQ dots", stands="glass", seat="stalls", words="rows")
+        show(later="dots", run_time=1.2)
         self.wait_for("every")
-        show(reveal="dots", later="number")
+        show(reveal="dots")
         query, key = self._lit(self.query, DARK), self._lit(self.key, DARK)
-        crossing = np.where(np.outer(query, key) == 1, 1.0, DIM)
-        lit = {"Q": query[:, None], "Kt": key, "dots": crossing, WORDS: query, COLUMN_WORDS: key}
-        show(lit=lit, titles="Q Kt", run_time=0.8)
-        theme, cells = self.theme, {name: self.parts[name].cells for name in ("Q", "Kt", "dots")}
-        cell, label = cells["dots"].cell(*match), self.parts["number"].whole
-        row, column = cells["Q"].row(self.query), cells["Kt"].column(self.key)
-        ways = (
-            ((row.right, row.y), (cell.left, cell.y), theme.query),
-            ((column.x, column.bottom), (cell.x, cell.top), theme.key),
-            ((cell.right, cell.y), (label.get_left()[0] - 0.15, label.get_y()), theme.ink),
+        lit = {"Q": query[:, None], "Kt": key, WORDS: query}
+        word = Label(self.pair["key"], size=TEXT)
+        marks = (
+            Mark("Q", row=self.query, colour=self.theme.query),
+            Mark("Kt", column=self.key, colour=self.theme.key, label=word),
+            Mark("dots", *match, colour=self.theme.ink, label=Label(number, size=2 * TEXT)),
         )
-        lines = [
+        show(lit=lit, marks=marks, run_time=0.8)
+        theme, cells = self.theme, {name: self.parts[name].cells for name in ("Q", "Kt", "dots")}
+        row, column = cells["Q"].row(self.query), cells["Kt"].column(self.key)
+        cell = cells["dots"].cell(*match)
+        beams = [
             Line((*start, 0.02), (*end, 0.02), color=colour, stroke_width=theme.bold)
-            for start, end, colour in ways
+            for start, end, colour in (
+                ((row.right, row.y), (cell.left, cell.y), theme.query),
+                ((column.x, column.bottom), (cell.x, cell.top), theme.key),
+            )
         ]
-        self.play(*map(Create, lines))
+        self.play(*map(Create, beams))
 
-    @beat(title="The future is masked")
+    @beat(title="Only the past")
     def scale_and_mask(self) -> None:
         """{scaling}: these are the scores. And the [future] is cut away: it isn’t written yet."""
         wide, count, theme = 6.0 if self.frame.tall else 9.0, self.layer.count, self.theme
@@ -458,9 +461,9 @@ class Attention(Stage):
         names = []
         for i, (word, row) in enumerate(zip(self.words, rows, strict=True)):
             if count <= NAMED or i == self.query:
-                size = 0.56 * wide / min(count, NAMED)
-                name = number_at(word, (0, 0, row.points[0, 2]), "floor", size=size)
-                names.append(name.shift((-wide / 2 - 0.4 - name.get_right()[0]) * RIGHT))
+                name = number_at(word, (-wide / 2, 0.25, row.points[0, 2]), size=NAME)
+                name.anchor[0] -= 0.7 + name.width / 2
+                names.append(name)
         best = rows[self.query].bar(self.key)
         scaled = scaling_of(self.head, self.query, self.key)
         number = number_at(scaled, (wide / 4, 1.6, best[2]), size=0.5)
@@ -468,13 +471,13 @@ class Attention(Stage):
             number_at(text, (wide / 4, 0, 1 + 0.7 * i), "floor", size=0.5, colour=theme.muted)
             for i, text in enumerate(score_notes(self.head))
         ]
-        written = number_at(_("the future"), (wide / 4, 0, -0.62 * wide), "floor", size=0.9)
+        written = number_at(_("the future"), (0.3 * wide, 0.4, -0.75 * wide), size=0.1 * wide)
         seen = self.see_from("bird", *rows, *names, *notes, written)
         growing = (row.grow() for row in rows)
         self.play(seen, *self.leave(), *growing, *map(Appear, names), run_time=2.0)
         self.play(*map(Appear, (number, *notes)))
         self.wait_for("future")
-        past, future, ghosts = list[Relief](), list[Relief](), list[Mobject]()
+        past, future = list[Relief](), list[Relief]()
         for row, masked in zip(rows, self.head.causal_mask, strict=True):
             start, last = np.flatnonzero(~masked)[[0, -1]].tolist()
             past.append(row.part(start, last + 1))
@@ -483,11 +486,8 @@ class Attention(Stage):
         past[self.query].is_light = True
         self.remove(*rows)
         self.add(*past, *future)
-        for part in future:
-            (left, _low, back), (right, _high, near) = part.extent
-            ghosts.append(Ghost(part, (left, 0, back), (right, 0, near)))
         sinking = (part.animate.stretch(FLAT, 1, about_point=part.points[0]) for part in future)
-        self.play(*sinking, Vanish(number), *map(Appear, ghosts))
+        self.play(*sinking, Vanish(number))
         self.remove(*future)
         self.play(self.light_up(best), Appear(written))
 
@@ -498,14 +498,15 @@ class Attention(Stage):
         """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
         more: “{match}” gets {share}."""
         tall, theme = self.frame.tall, self.theme
-        slabs = self._sentence(gap=0.12, others=theme.stone, key=self.key)
+        high = 1.15 if self.frame.upright else 1.0
+        slabs = self._sentence(high, gap=0.12, others=theme.stone, key=self.key)
         for slab in slabs.values():
             slab.shift([-2.6, 0, 0] if tall else [0, 0, -1.3])
-            slab.is_light = True
+        slabs[self.key].is_light = True
         # What is no single word has no score of its own.
         keys = [name for name in slabs if isinstance(name, int)]
         scores = self.head.scores[self.query, keys]
-        high = 1.4 if tall else 2.2
+        high = 1.4 if tall else 1.8
         towers = Bars(scores, [slabs[key] for key in keys], role="scores", height=high, side=0.6)
         matrix = self._matrix("scaled")
         for tower, key in zip(towers, keys, strict=True):
@@ -521,7 +522,7 @@ class Attention(Stage):
         strip = Strip(shares, [each.word for each in self.looked], size=size, source=source)
         strip.put((2.2, 0, 0) if tall else (0, 0, 2.4), turn=-90 if tall else 0)
         flow = Flow([*slabs.values()], strip)
-        beside = [-1.3, -0.2, 0] if tall else [0, 0.3, 0]
+        beside = [-1.45, -0.2, 0] if tall else [0, 0.45, 0]
         numbers = []
         for i, (key, score) in enumerate(zip(keys, scores, strict=True)):
             write = partial(format_decimal, digits=1)
@@ -531,14 +532,18 @@ class Attention(Stage):
         labels = []
         for i, each in enumerate(self.looked):
             if each.share * size[0] >= ROOM:
-                at = strip.at(strip.part(i).mean(axis=0)) + 0.07 * UP
+                at = strip.at(strip.part(i).mean(axis=0)) + 0.2 * UP
                 where, word = each.positions, each.word
                 text = fact("weight", each.share, format_share, beside=word, positions=where)
-                high = 0.85 if each.name == self.key else 0.5
-                labels.append(
-                    number_at(text, at, "floor", size=high, colour=theme.over(strip.colours[i]))
-                )
-        seen = self.see_from("balcony", *slabs.values(), *towers, strip, *numbers)
+                high = 0.7 if each.name == self.key else 0.42
+                labels.append(number_at(text, at, size=high, colour=theme.over(strip.colours[i])))
+        start = strip.at((strip.extent[0, 0], 0, 0))
+        below = start + ([0, 1.2, 0] if tall else [0.9, 0, 1.3])
+        labels.append(number_at(_("share"), below, size=0.5))
+        above = numbers[keys.index(self.key)].anchor + 0.7 * UP
+        above = ends[0] + [-1.3, 0.9, -1.2] if tall else above
+        numbers.append(number_at(_("score"), above, size=0.42))
+        seen = self.see_from("balcony", *slabs.values(), *towers, strip, *numbers, *labels)
         self.play(seen, *self._bring(slabs), run_time=2.0)
         self.play(towers.grow(), *map(Appear, numbers))
         self.play(flow.pour(), Appear(strip), self.light_up(tower), run_time=2)
@@ -572,7 +577,7 @@ class Attention(Stage):
         lit.is_light = asks.is_light = True
         source = self._matrix("pattern").source
         arcs = [Arc(asks, slabs[each.name], each.share, source=source) for each in others]
-        at = (lit.top + asks.top) / 2 + (1.0 if tall else 2.0) * UP + 0.8 * RIGHT
+        at = (lit.top + asks.top) / 2 + (1.4 if tall else 2.4) * UP + (1.6 if tall else 0.8) * RIGHT
         share = fact("attention.share", self.share, format_share, beside=self.pair["key"])
         number = number_at(share, at, size=1.0)
         seen = self.see_from("gallery", *[*slabs.values()][-5:], asks, number)
@@ -589,15 +594,16 @@ class Attention(Stage):
         one new row."""
         slabs, rows = self._field("V", 1.1)
         row, slab = rows[self.key], slabs[self.key]
-        front = slabs[self.query].points[0] + (2 * GAP + 0.4) * OUT
-        name = number_at(_("mix"), front + 0.6 * UP, size=0.8)
+        slab.put(slab.points[0], size=1.2)
+        front = slabs[self.query].points[0] + (GAP + NEAR) * OUT
+        name = number_at(_("mix"), front + 0.35 * UP, size=0.8)
         wide = float(np.ptp(row.extent[:, 0]))
         look = {"width": wide, "role": "pattern", "unit": row.unit}
         mixed = Relief.of(self._matrix("z"), self.query, **look).put((0, 0.6, front[2]))
         for body in (row, slab, mixed):
             body.is_light = True
         glow(mixed, 0.5)
-        ahead = front[2] - GAP - row.points[0, 2]
+        ahead = front[2] - NEAR - row.points[0, 2]
         # Numbers of every second row, and none near the one that steps forward.
         told = {*[*rows][: max(0, len(rows) - 3) if len(rows) >= MANY else 0 : 2], self.key}
         numbers = []
@@ -606,22 +612,32 @@ class Attention(Stage):
                 where, word = each.positions, each.word
                 text = fact("weight", each.share, format_share, beside=word, positions=where)
                 is_key = each.name == self.key
-                x, y, z = rows[each.name].at((wide / 2 + (3.0 if is_key else 0.9), 0.3, 0))
-                at = (x, 0, front[2] + 0.4) if is_key else (x, y, z)
-                numbers.append(number_at(text, at, size=SHARE if is_key else 0.4))
+                at = rows[each.name].at((wide / 2 + (1.6 if is_key else 0.9), 0.3, 0))
+                at[2] += ahead * is_key
+                numbers.append(number_at(text, at, size=SHARE if is_key else 0.5))
         seen = self.see_from("stand", *slabs.values(), *rows.values(), name, mixed, *numbers)
         growing = (each.grow() for each in rows.values())
         self.play(seen, *self._bring(slabs), run_time=2.0)
         self.play(LaggedStart(*growing, lag_ratio=0.3), run_time=3.0)
         self.wait_for("share")
-        dimmed = [
-            Presence(rows[each.name], DIMMEST + (1 - DIMMEST) * math.sqrt(each.share))
-            for each in self.looked
-            if each.name in rows and each.name != self.key
-        ]
         forward = (body.animate.shift([0, 0, ahead]) for body in (row, slab))
         lamp = self.light_up((wide / 2, 0.9, front[2] - 1.0))
-        self.play(*forward, *dimmed, lamp, *map(Appear, numbers))
+        self.play(*forward, lamp)
+        source = TensorSource(expression="values times their share")
+        shares = []
+        for each in self.looked:
+            if isinstance(each.name, int):
+                start, values = rows[each.name], each.share * self._matrix("V").values[each.name]
+                share = Relief(
+                    values,
+                    role="value",
+                    width=wide,
+                    unit=row.unit,
+                    told=_("values"),
+                    source=source,
+                )
+                shares.append(Transform(start, share.put(start.points[0])))
+        self.play(*shares, *map(Appear, numbers))
         threads = [
             Threads(rows[each.name], mixed, opacity=0.6 * each.share)
             for each in self.looked
@@ -653,7 +669,7 @@ class Attention(Stage):
         said = [
             number_at(text, at, size=0.45 if tall else 0.7, colour=colour)
             for text, at, colour in (
-                (_("asks"), asks.top + 0.5 * UP + (0.6 if tall else 2.6) * RIGHT, theme.query),
+                (_("asks"), asks.top + 0.5 * UP + (1.4 if tall else 2.6) * RIGHT, theme.query),
                 (_("answers"), below, theme.key),
                 (share, beside, theme.ink),
                 (_("gives"), above, theme.value),
@@ -676,32 +692,31 @@ class Attention(Stage):
     def complete_circuit(self) -> None:
         """The same as matrices: input times [weights], queries times keys, and their [pattern]
         times the values, all words at once."""
-        panes, rows = dict[str, Pane](), dict[str, Relief]()
-        for name, (right, near, width) in PLAN.items():
-            if (matrix := head_matrix(self.head, name)) is None:
+        panes = dict[str, Pane]()
+        matrices = {name: head_matrix(self.head, name) for name in PLAN}
+        steps = sorted({PLAN[name][0] for name, matrix in matrices.items() if matrix is not None})
+        for name, matrix in matrices.items():
+            if matrix is None:
                 continue
-            at = (near * 0.62, 0, 1.15 * right) if self.frame.tall else (right, 0, near)
-            panes[name] = pane = Pane(matrix, height=TALL, width=width).put(at)
+            step, lane, width = PLAN[name]
+            along, across = STEP * steps.index(step), LANE * lane
+            at = (-across * 1.2, -along * 1.1, 0) if self.frame.tall else (along, across, 0)
+            panes[name] = pane = Pane(matrix, height=TALL * width, width=width).put(at)
             pane.is_light = True
             colour = matrix.colour or self.theme.ink
             title = Label(matrix.name, colour=colour) if matrix.name else Symbol(matrix.symbol)
-            title.set_color(colour).scale_to_fit_height(0.68)
-            put(title, pane, (0, TALL + 0.5, 0), RIGHT, UP)
+            title.set_color(colour).scale(min(0.68 / title.height, width / title.width))
+            put(title, pane, (0, TALL * width + 0.5, 0), RIGHT, UP)
             if matrix.rows == TOKEN:
-                row = self.key if name in "KV" else self.query
-                relief = Relief.of(matrix, row, width=width, height=0.6, depth=0.05)
-                relief.is_light = True
-                y = TALL * (1 - (row + 0.5) / self.layer.count)
-                rows[name] = relief.put(pane.at((0, y, 0.1)))
+                pane.cells.set_shown(self._lit(self.key if name in "KV" else self.query)[:, None])
 
         def arrive(*names: str) -> list[Animation]:
             """Return animations in which matrices arrive, with the lines that lead to them."""
             there = [name for name in names if name in panes]
             ways = [self._way(panes[a], panes[b]) for a, b in _edges(panes) if b in there]
-            growing = (rows[name].grow() for name in there if name in rows)
-            return [*map(Create, ways), *(Appear(panes[name]) for name in there), *growing]
+            return [*map(Create, ways), *(Appear(panes[name]) for name in there)]
 
-        seen = self.see_from("stand", *panes.values())
+        seen = self.see_from("circle", *panes.values())
         self.play(*self.leave(), seen, *arrive("X"), run_time=1.6)
         self.wait_for("weights")
         self.play(*arrive("C", "W_Q", "W_K", "W_V"))
@@ -711,16 +726,16 @@ class Attention(Stage):
         self.play(*arrive("z"))
 
     def _way(self, start: Pane, end: Pane) -> VMobject:
-        """Return a line of light on the floor from one pane to another."""
-        ahead = np.eye(3)[2 if self.frame.tall else 0]
-        a, b = (
-            pane.points[0] + sign * ahead * (0.3 if self.frame.tall else pane.extent[1, 0] + 0.1)
-            for pane, sign in ((start, 1), (end, -1))
+        """Return a line of light from one pane to another: to the right, in tall frames down."""
+        ahead, aside = (DOWN, RIGHT) if self.frame.tall else (RIGHT, UP)
+        (a, right, high), (b, left, _high) = (
+            (pane.at((0, pane.extent[1, 1] / 2, 0)), *pane.extent[1, :2]) for pane in (start, end)
         )
-        half = (b - a) * ahead / 2
+        a = a + ahead * (high / 2 if self.frame.tall else right + 0.1)
+        b = b - ahead * (high / 2 + 0.95 if self.frame.tall else left + 0.15)
+        half = (b - a) * np.abs(ahead) / 2
         line = CubicBezier(a, a + half, b - half, b, stroke_color=self.theme.lamp)
-        aside = 0.2 * np.cross(UP, ahead)
-        tip = [b - 0.4 * ahead + aside, b, b - 0.4 * ahead - aside]
+        tip = [b - 0.3 * ahead + 0.2 * aside, b, b - 0.3 * ahead - 0.2 * aside]
         for first, last in pairwise(tip):
             line.start_new_path(first).add_line_to(last)
         return line.set_stroke(width=self.theme.bold)

@@ -152,8 +152,9 @@ class Heads(Stage):
         seat = self.see_from(AROUND, *(ring.heads[1:-1] or ring.heads), count, run_time=4.4)
         ring.stand(self.apart, spread=0.0, first=first)
         others = [head for head in ring.heads if head is not self.mine]
+        self.add(self.mine)
         self.play(
-            Vanish(self.names, run_time=0.6),
+            *self.leave(self.mine, run_time=0.6),
             *(Appear(head, run_time=0.6) for head in others),
             AnimateWith(
                 ring,
@@ -175,9 +176,12 @@ class Heads(Stage):
     )
     def along_the_heads(self) -> None:
         lens = TALL_LENS if self.frame.upright else LENS
+        self.ring.stand(self.apart)
+        self.add(self.ring)
         shots = [self._inside(*place, lens) for place in WALK]
         self.play(
             *self.leave(self.ring),
+            self.light_up(self.ring.heads[len(self.ring.heads) // 2].values, run_time=4),
             self.move_camera(shots[-1], past=shots[:-1], run_time=10, rate_func=even),
         )
 
@@ -232,6 +236,7 @@ class Heads(Stage):
         shot = self.see_from(AT_OUTPUT, *outputs, *patterns, made, name)
         enters, leaves = Flow(outputs, strip), Flow([slab], base)
         ring.stand(self.apart)
+        self.add(ring)
         turned = AnimateWith(
             ring, lambda share: ring.stand(self.apart + share * (self.open - self.apart))
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -266,16 +266,21 @@ class Patterns(Stage):
             shot = self._of_last_floors(number, 25).shot
         else:
             shot, number = self._with_lines(ALL, -0.62, resting, told)
+        self.add(self.wall)
         self.play(*self.leave(self.wall), self.move_camera(shot, run_time=6.4))
         self.wait_for("resting")
         self._light(self.wall, self.rests, number)
+
+    def _resting_cells(self, wall: Wall, rests: npt.NDArray[np.bool_]) -> list[npt.NDArray[Any]]:
+        """Return the opacity of the cells of each pane where heads that do not rest are dim."""
+        return [wall.lit(levels) for levels in np.where(rests, 1.0, DIM)]
 
     def _light(self, wall: Wall, rests: npt.NDArray[np.bool_], number: Mobject) -> None:
         """Let the patterns of some heads, (layers, heads), stay lit alone, and a number appear."""
         self.play(
             *(
-                ShowCells(pane.cells, wall.lit(levels), run_time=1.0)
-                for pane, levels in zip(wall, np.where(rests, 1.0, DIM), strict=True)
+                ShowCells(pane.cells, cells, run_time=1.0)
+                for pane, cells in zip(wall, self._resting_cells(wall, rests), strict=True)
             ),
             Appear(number, run_time=SEEN),
             self.light_up(number),
@@ -295,6 +300,9 @@ class Patterns(Stage):
         else:
             walls = *self.wall[-LAST_ONES:], self.twin
             shot, number = self._from_seat(BOTH, walls, 0.12, text, told)
+        for pane, cells in zip(self.wall, self._resting_cells(self.wall, self.rests), strict=True):
+            pane.cells.set_shown(cells)
+        self.add(self.wall)
         self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=4))
         self.wait_for("twin_resting")
         self._light(self.twin, self.twin_rests, number)

@@ -150,7 +150,7 @@ CLAIMS: dict[str, Claim] = {
     "plus a bias": has_bias,
     "normalised": lambda s: s.trace.meta.qk_norm is not None,
     "partly rotated": is_partly_rotated,
-    "then rotated by position": lambda s: not is_partly_rotated(s),
+    "next, word order is added": lambda s: not is_partly_rotated(s),
     "less a penalty for distance": lambda s: bool(s.trace.position_bias(s.layer.layer).any()),
     "what is far back is masked too": has_window,
     # scene_heads

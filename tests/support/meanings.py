@@ -31,6 +31,7 @@ from tests.support.on_screen import (
     blocks_on,
     bodies_on,
     panels_on_screen,
+    rows_on,
     sources_on,
     squares_on,
 )
@@ -177,6 +178,16 @@ def body(*roles: str, among: Collection[str] = MATTER, over: bool = False) -> Co
     def holds(seen: Seen, block: Block, slots: Slots) -> bool:
         bodies = (thing for thing in seen.bodies if thing.role in among)
         return any(thing.role in roles for thing in nearest(block, bodies, over=over))
+
+    return holds
+
+
+def row(*kinds: str) -> Condition:
+    """Of all bodies that are made of numbers the nearest is of one of these kinds."""
+
+    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
+        near = nearest(block, rows_on(seen.stage))
+        return any(_kind(thing.mobject.source) in kinds for thing in near)  # type: ignore[attr-defined]
 
     return holds
 
@@ -346,7 +357,7 @@ WORDS: dict[str, Condition] = {
     "Can a model remember less and still think just as well?": free,
     # scene_attention
     "plus a bias": free,
-    "then rotated by position": free,
+    "next, word order is added": free,
     "partly rotated": free,
     "normalised": free,
     "less a penalty for distance": free,
@@ -365,15 +376,15 @@ WORDS: dict[str, Condition] = {
         figure("product of", "product"),
     ),
     "All dot products": shows(QUERIES, KEYS, {"dot_products"}),
-    "{agree} {operation} {disagree} =": both(
-        figure("agree", "agree"), figure("disagree", "disagree")
-    ),
-    "The future is masked": shows({"scores"}),
+    "sum": figure("dot"),
+    "Only the past": shows({"scores"}),
     "the future": free,
     "{dot} {sign}{factor} {equals} {score}": both(
         figure("dot", "dot"), figure("scaled", "score"), figure("scale", "factor")
     ),
     "Softmax": shows({"scores"}, {"pattern"}),
+    "score": row("scores"),
+    "share": row("pattern"),
     "Attention": shows({"pattern"}),
     "before": free,
     "nothing": free,
@@ -509,9 +520,7 @@ WRITTEN = {
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",
-    **dict.fromkeys(
-        ("dot", "asked", "answered", "product", "score", "agree", "disagree"), r"[−\d.,]+"
-    ),
+    **dict.fromkeys(("dot", "asked", "answered", "product", "score"), r"[−\d.,]+"),
     "sign": r"/ √|× ",
     "equals": "[=≈]",
     "operation": "[−+]",

@@ -34,6 +34,7 @@ __all__ = [
     "bodies_on",
     "panels_on_screen",
     "role_of",
+    "rows_on",
     "sources_on",
     "squares_on",
 ]
@@ -176,19 +177,30 @@ def role_of_body(stage: Stage, body: Body) -> str:
     return ""
 
 
+def rows_on(stage: Stage) -> list[Thing]:
+    """Return the bodies and lines that stand for numbers and are not in the background."""
+    found = []
+    for part in _family(stage):
+        if isinstance(part, Heatmap) or not {"values", "source"} <= vars(part).keys():
+            continue
+        if presence(part) >= MIN_PRESENCE:
+            points = part.corners if isinstance(part, Body) else part.points
+            outline = cv2.convexHull(np.float32(stage.camera.pixels(part, points)))
+            found.append(Thing(part, "", outline[:, 0]))
+    return found
+
+
 def sources_on(stage: Stage) -> list[TensorSource]:
     """Return where the numbers of panels and bodies come from that are in the frame.
 
     Those in the background are left out.
     """
     frame = Box.of(0.0, stage.camera.pixel_width, 0.0, stage.camera.pixel_height)
-    bodies = [part for part in _family(stage) if {"values", "source"} <= vars(part).keys()]
-    panels = [thing.mobject for thing in panels_on_screen(stage)]
-    shown = [part for part in bodies if presence(part) >= MIN_PRESENCE and part not in panels]
+    things = (*panels_on_screen(stage), *rows_on(stage))
     return [
-        part.source  # type: ignore[attr-defined]
-        for part in (*panels, *shown)
-        if min(outline_of(part, stage.camera)[1].overlap(frame)) > 0
+        thing.mobject.source  # type: ignore[attr-defined]
+        for thing in things
+        if min(outline_of(thing.mobject, stage.camera)[1].overlap(frame)) > 0
     ]
 
 

@@ -158,11 +158,16 @@ def dot(stage: Stage) -> float:
 
 @fact("channel")
 def channel_of(stage: Stage, of: str, channel: int) -> float:
-    """One number of the query or the key that the film follows, as used in the scores."""
+    """One number of the query or the key that the film follows, as used in the scores.
+
+    Or of the input of the word that asks.
+    """
     query, key = matched(stage)
     head = stage.head.head
     if of == "key":
         head //= stage.trace.meta.n_heads // stage.trace.meta.n_kv_heads
+    if of == "input":
+        return float(stage.trace.get("x", stage.layer.layer)[query, channel])
     name = stage.trace.used("q" if of == "query" else "k")
     row = stage.trace.get(name, stage.layer.layer)[query if of == "query" else key, head]
     return float(row[channel])
@@ -171,19 +176,6 @@ def channel_of(stage: Stage, of: str, channel: int) -> float:
 @fact("product of")
 def product_of(stage: Stage, channel: int) -> float:
     return channel_of(stage, "query", channel) * channel_of(stage, "key", channel)
-
-
-@fact("agree")
-def agreeing(stage: Stage) -> float:
-    """The sum of all products of the query and the key that have the sign of the whole sum."""
-    width = stage.trace.get("q", stage.layer.layer).shape[2]
-    products = [product_of(stage, channel) for channel in range(width)]
-    return sum(product for product in products if product * dot(stage) > 0)
-
-
-@fact("disagree")
-def disagreeing(stage: Stage) -> float:
-    return abs(dot(stage) - agreeing(stage))
 
 
 @fact("together")

@@ -87,8 +87,8 @@ def test_a_notebook_shows_beats_and_takes_a_trace_made_in_it(tmp_path: Path) -> 
     assert len(pictures) == 4, [page[:500] for page in pages]
     for picture in pictures:
         assert picture.startswith("<iframe"), "the picture to try by hand, without Python"
-    check(beat, tmp_path, "Softmax turns a row")
-    check(own, tmp_path, "All rows together are the attention")
+    check(beat, tmp_path, "Softmax turns scores")
+    check(own, tmp_path, "That is attention")
 
 
 def sources(kind: str) -> list[str]:
@@ -153,8 +153,10 @@ def test_a_trace_file_and_a_cached_film(tmp_path: Path) -> None:
     make_trace().save(file)
     options = {"trace": file, "quality": "draft", "jobs": 1}
     first = filmkit.show("scene_attention", "a_query_meets_a_key", **options)
-    check(first._repr_html_(), tmp_path, "Their dot product fills the cell")
-    assert repr(first).startswith("<One attention head, start to finish: One cell: an mp4 of ")
+    check(first._repr_html_(), tmp_path, "number by number")
+    assert repr(first).startswith(
+        "<One attention head, start to finish: A query meets a key: an mp4 of "
+    )
     drawn = segments(tmp_path / "cache")
     again = filmkit.show(
         "scene_attention", "a_query_meets_a_key", **options | {"trace": make_trace()}
