@@ -52,7 +52,7 @@ WALK = (
 AT_ONE = Seat(-12, 10, 1.2, (0.0, 0.6))  # from where one head is seen
 FROM = -30.0  # from where the camera comes to it
 AT_OUTPUT = Seat(-6, 32, 1.1, (0.3, -0.6))  # and what they make together
-AROUND = Seat(6, 26, 1.0, (0.0, 0.0))  # from where the whole ring is seen
+AROUND = Seat(6, 28, 1.0, (0.0, 0.0))  # from where the whole ring is seen
 LENS, TALL_LENS = 0.85, 0.6
 Place: TypeAlias = tuple[float, float, float]
 
