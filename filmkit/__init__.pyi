@@ -60,7 +60,6 @@ from .mobjects.panel import Panel as Panel
 from .mobjects.plot import Chart as Chart
 from .mobjects.whole_pattern import WholePattern as WholePattern
 from .pictures.bodies import Bars as Bars
-from .pictures.bodies import Ghost as Ghost
 from .pictures.bodies import Pane as Pane
 from .pictures.bodies import Relief as Relief
 from .pictures.bodies import Rows as Rows

@@ -17,6 +17,7 @@ from manim import (
     UR,
     Animation,
     Group,
+    Line,
     Mobject,
     VGroup,
     color_to_rgb,
@@ -56,6 +57,7 @@ BEHIND = 0.0  # share of its presence that is left of the picture behind
 DARK = 0.4  # share of the stone's colour that slabs have in the dark
 TURN, TILT = 9.0, 6.0  # from how far to the right and above they are seen, in degrees
 UNEVEN = 0.8  # what letters count in rows of which the last is not full, as a share of their size
+WITHIN, CLEAR = 0.45, 0.15  # shares of the room over the slabs, and of a line to them at its ends
 SWAY, LYING = 9.0, 80.0  # how far a slab turns that waits, and leans back that falls, in degrees
 
 # What leads to choices that end a sentence: a colon, and one word at most, such as "about".
@@ -78,17 +80,23 @@ class Choice(Body):
         Size of its letters, at most.
     shot, frame
         The shot in which it stands, and the frame.
+    role
+        Whose colour it has; "" for that of stone.
     """
 
     kind: ClassVar[str] = "slab"
 
-    def __init__(self, text: str, box: Box, size: float, shot: Shot, frame: Frame) -> None:
+    def __init__(
+        self, text: str, box: Box, size: float, shot: Shot, frame: Frame, role: str = ""
+    ) -> None:
         theme = current_theme()
-        colour = mixed(theme.background, theme.stone, DARK) if theme.lit else theme.stone
+        stone = theme.role(role) if role else theme.stone
+        colour = mixed(theme.background, stone, DARK) if theme.lit or role else stone
         left, right, back, foot = -box.width / 2, box.width / 2, -DEPTH * box.height, 1 - EDGE
         face = (left, 0.0, back), (right, foot * box.height, 0.0)
         edge = (left, foot * box.height, back), (right, box.height, 0.0)
-        rgb = [np.asarray(color_to_rgb(each)) * 255 for each in (colour, theme.lamp)]
+        lit = stone if role else theme.lamp
+        rgb = [np.asarray(color_to_rgb(each)) * 255 for each in (colour, lit)]
         super().__init__([face, edge], rgb, layers=[0, 1], shadow=False)
         self.told = text
         put(_on_face(text, box, size), self, (0.0, box.height / 2, 0.0), RIGHT, UP)
@@ -121,6 +129,9 @@ class Question(Group):
         Its choices, as they stand alone.
     shot, frame
         The shot in which it is asked, and the frame.
+    about
+        The word that it is about, and the role whose colour that has; it stands over the choices,
+        with a line to each.
 
     Attributes
     ----------
@@ -133,7 +144,14 @@ class Question(Group):
         it goes.
     """
 
-    def __init__(self, said: Narration, choices: Sequence[str], shot: Shot, frame: Frame) -> None:
+    def __init__(
+        self,
+        said: Narration,
+        choices: Sequence[str],
+        shot: Shot,
+        frame: Frame,
+        about: tuple[str, str] | None = None,
+    ) -> None:
         free, unit = frame.free, frame.shorter_side / FRAME_HEIGHT
         x, y = title_corner(frame)
         room = Box.of(x, free.right, y - ABOVE * free.height, y)
@@ -148,8 +166,15 @@ class Question(Group):
         each = zip(choices, faces, strict=False)
         self.slabs = [Choice(choice, box, size, shot, frame) for choice, box in each]
         self.right: int | None = None
+        self.about = Group()
+        if about and faces:
+            word, role = about
+            box = _over(faces, y - self.words.height)
+            size = _on_face(word, box, CHOICE * unit)[0].size
+            lines = VGroup(*(_line(box, face, role) for face in faces[: len(choices)]))
+            self.about.add(pin_to_frame(lines), Choice(word, box, size, shot, frame, role))
         self._boxes = [Box.between(self.words.get_corner(DL), self.words.get_corner(UR)), *faces]
-        super().__init__(*self.slabs, self.words)
+        super().__init__(self.about, *self.slabs, self.words)
 
     def hides(self, part: Mobject, camera: StageCamera) -> bool:
         """Return whether a part of the picture is a text that it would cross or cover.
@@ -165,7 +190,7 @@ class Question(Group):
     def arrive(self) -> list[Animation]:
         """Return animations in which the words come, and one slab after the other stands up."""
         rising = self._in_turn(Choice.stand, smooth, introducer=True)
-        return [Appear(self.words, rate_func=first_half), *rising]
+        return [Appear(Group(self.words, self.about), rate_func=first_half), *rising]
 
     def wait(self) -> list[Animation]:
         """Return animations in which the slabs turn a little, one after the other."""
@@ -241,6 +266,23 @@ def _arranged(choices: Sequence[str], frame: Frame, left: float, largest: float)
         size = min(_on_face(choice, faces[0], largest)[0].size for choice in choices)
         best = max(best, (size * (UNEVEN if count % columns else 1), -longest, columns, faces))
     return best[-1]
+
+
+def _over(faces: Sequence[Box], top: float) -> Box:
+    """Return a face as large as others, or smaller, between these and a line of words above."""
+    whole = Box.around(faces)
+    room = Box.of(whole.left, whole.right, whole.top, top)
+    height = min(faces[0].height, WITHIN * room.height)
+    width = faces[0].width * height / faces[0].height
+    return Box(room.x, room.y, width, height)
+
+
+def _line(start: Box, end: Box, role: str) -> Line:
+    """Return a line from below one face to above another."""
+    theme = current_theme()
+    a, b = np.array([start.x, start.bottom, 0]), np.array([end.x, end.top, 0])
+    line = Line(a + CLEAR * (b - a), b - CLEAR * (b - a), stroke_width=theme.bold)
+    return line.set_stroke(theme.role(role))
 
 
 def _along(axes: Array, points: Array) -> Array:

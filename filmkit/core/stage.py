@@ -353,7 +353,8 @@ def _misfit(said: str, written: str, error: NarrationError) -> StageError:
 NOTED = 0.5  # what has a lower presence is background, which the notes do not tell of
 NOTE_GAP = 0.4  # smallest distance between the two notes on a line, in scene units
 MOST_LETTERS = 600  # of a question: more would be too small to read
-SAID = {"title": str, "tensors": tuple, "draws_start": bool, "live": str}  # by the class of a scene
+SAID = {"title": str, "tensors": tuple, "draws_start": bool, "asker": str, "live": str}
+"""What a scene says by its class, and the type of each."""
 TENSORS = (*LAYER_TENSORS, "latent", "shared", "conversion")  # that a class may name
 # What each stage has of its own, which a scene may change but not replace by something else.
 OWN = {
@@ -404,6 +405,9 @@ class Stage(Scene):
     draws_start : bool
         Whether the beginning token is drawn, as "start", whatever the settings say; set by the
         subclass.
+    asker : str
+        Name of the fact that is the word its questions are about, and of the role whose colour that
+        has, such as "query"; none if empty. It stands over the choices, with a line to each.
     live : str
         The live picture that web decks offer beside its beats, one of
         ``filmkit.decks.live.LIVE_PICTURES``; none if empty.
@@ -438,6 +442,7 @@ class Stage(Scene):
     title: ClassVar[str] = ""
     tensors: ClassVar[tuple[str, ...]] = ()
     draws_start: ClassVar[bool] = False
+    asker: ClassVar[str] = ""
     live: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -882,7 +887,8 @@ class Stage(Scene):
         """Let the picture step back, and ask the question of the beat that follows before it."""
         said, camera = self.narration(self.playing), self.camera
         choices, answer = self._answers(self.playing, said)
-        question = Question(said, choices, camera.shot, self.frame)
+        about = (self.facts[self.asker], self.asker) if self.asker else None
+        question = Question(said, choices, camera.shot, self.frame, about)
         # No choice is marked as right if another beat than the next one answers.
         if QUESTION + self.answering_beat(self.playing, self.trace) == self.playing:
             question.right = answer

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from manim import Group, Mobject, VMobject, color_to_rgb
+from manim import Group, Mobject, color_to_rgb
 
 from filmkit.core.animations import Arrive, Change, InPlaceAnimation
 from filmkit.core.body import Body, put, turned
@@ -31,7 +31,7 @@ from filmkit.core.token_text import printable
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import Matrix
 
-__all__ = ["Bars", "Ghost", "Pane", "Relief", "Rows", "Sentence", "Slab", "number_at"]
+__all__ = ["Bars", "Pane", "Relief", "Rows", "Sentence", "Slab", "number_at"]
 
 Array = npt.NDArray[np.float64]
 
@@ -40,7 +40,7 @@ NUMBER = int, float, np.integer, np.floating
 MOST = 576  # numbers of a relief
 MOST_ROWS = 48  # reliefs behind each other
 BAR = 0.74  # width of a bar, as a share of its pitch
-MINUS = 0.58  # light of a bar below zero, as a share of one above
+MINUS = 0.75  # light of a bar below zero, as a share of one above
 RAIL = 0.36  # light of the line at zero
 LINE = 0.006  # half of its thickness where it lies on a face, in scene units
 UP_OF_LETTERS = {"floor": ((0.0, 0.0, -1.0), 0.0), "stands": ((0.0, 1.0, 0.0), 0.5)}
@@ -656,43 +656,6 @@ class Pane(Body):
         self.cells, self.told = matrix, told
         matrix.place(Box(0.0, 0.0, 2 * right, height))
         put(matrix, self, (0.0, FRAME + height / 2, 0.0), (1, 0, 0), (0, 1, 0))
-
-
-class Ghost(VMobject):
-    """The edges of a box where a body was, or will be: what is not there has no colour.
-
-    Parameters
-    ----------
-    body
-        The body.
-    low, high : (3,)
-        The lowest and the highest corner of the box, in the body's own units; by default those of
-        the whole body.
-
-    Examples
-    --------
-    ::
-
-        self.play(Appear(Ghost(tower)), tower.animate.stretch(0.5, 1))
-    """
-
-    def __init__(
-        self, body: Body, low: npt.ArrayLike | None = None, high: npt.ArrayLike | None = None
-    ) -> None:
-        theme = current_theme()
-        super().__init__(stroke_color=theme.muted, stroke_width=theme.thin)
-        ends = [
-            np.asarray(own if given is None else given, dtype=float)
-            for own, given in zip(body.extent, (low, high), strict=True)
-        ]
-        for start in np.ndindex(2, 2, 2):
-            for axis in np.flatnonzero(np.subtract(1, start)):
-                stop = [*start]
-                stop[axis] = 1
-                corners = ([ends[i][k] for k, i in enumerate(each)] for each in (start, stop))
-                first, last = (body.at(corner) for corner in corners)
-                if not np.allclose(first, last):
-                    self.start_new_path(first).add_line_to(last)
 
 
 def number_at(

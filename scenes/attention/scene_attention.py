@@ -135,6 +135,7 @@ class Attention(Stage):
     title = "One attention head, start to finish"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z")
     draws_start = True
+    asker = "query"
     live = "rows"
 
     def prepare(self) -> None:

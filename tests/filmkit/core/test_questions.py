@@ -184,9 +184,10 @@ def test_slabs_stay_in_the_frame_in_every_shot_also_while_they_turn(
     said = Narration.of(f"What is it: {marked}?", {})
     with manim_config(Quality(*aspect, 5)), use_theme("dark"):
         frame = Frame(*frame_size(*aspect))
-        question = Question(said, choices, shot, frame)
+        question = Question(said, choices, shot, frame, ("white", "query"))
+        lines, about = question.about
         boxes = []
-        for slab in question.slabs:
+        for slab in (*question.slabs, about):
             for turn in (0.0, 1.0):
                 slab.lean(turn)
                 seen = shot.project(slab.corners, frame.height)
@@ -195,7 +196,9 @@ def test_slabs_stay_in_the_frame_in_every_shot_also_while_they_turn(
             slab.lean()
             front = shot.project(slab.at(slab.boxes[0] * [1, 1, 0]), frame.height)
             boxes.append(Box.between(front.min(axis=0), front.max(axis=0)).inset(0.1))
-        assert len(boxes) == count
+        assert len(boxes) == count + 1
+        assert len(lines) == count
+        assert max(box.top for box in boxes[:-1]) < boxes[-1].bottom
     words = Box.between(question.words.get_corner(DL), question.words.get_corner(UR))
     for one, other in combinations([words, *boxes], 2):
         assert min(one.overlap(other)) == 0
