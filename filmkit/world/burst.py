@@ -40,6 +40,7 @@ HIT = np.array([1.0, 0.45, 0.5])  # where the box is hit, as shares of its sides
 STAYS = 0.72  # share of the box's length of which edges stay
 SLOW, FAST, SPIN = 1.5, 6.0, 1.8  # speed of what flies, first and last, and its largest turn
 AIMED, PASSES = (5, 15, 19), 0.47  # shards that fly at the eye; when the first passes it
+AHEAD = np.array([1.0, 0.2, 0.3])  # where most of it flies
 SEED = 10
 
 
@@ -194,10 +195,11 @@ class Glass(Group):
             axis = draw.normal(size=3) * [0.5, 0.8, 1.0]
             self.flights.append(Flight(body, (SLOW + (FAST - SLOW) * outer) * way, axis, spin))
         for number, shard in enumerate(self.shards):
-            away = (shard.middle - self.at(HIT)) * [0.4, 0.4, 1.0] + 0.4 * shard.out
-            velocity = draw.uniform(1.5, 4.5) * away + draw.uniform(0.5, 3.0) * shard.out
+            # None flies back along the box, where words may stand.
+            away = abs(shard.middle - self.at(HIT)) * [0.6, 0.5, 1.0]
+            velocity = draw.uniform(1.5, 4.5) * away + draw.uniform(0.5, 4.0) * AHEAD
             if number in AIMED:
-                aside = draw.uniform(-1, 1, 3)
+                aside = draw.uniform((0.5, -1, -1), (1.5, 0, 1))
                 velocity = (eye + aside - shard.middle) / (PASSES + 0.2 * AIMED.index(number))
             self.flights.append(Flight(shard, velocity, draw.normal(size=3), 2 * SPIN))
 

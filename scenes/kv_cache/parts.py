@@ -32,7 +32,7 @@ __all__ = [
     "plates",
     "to_a_tenth",
     "token_bytes",
-    "token_to_scale",
+    "token_tower",
 ]
 
 ROLES = "key", "value"
@@ -40,10 +40,8 @@ STORED = {"key": "cached_keys", "value": "cached_values"}
 """Names of quantities: all that is kept of each role."""
 
 FLAT = 1e-3  # height of what begins to grow, as a share of its own
-FAINT = 0.75  # opacity of edges of what is made in vain
 ROUND = 360.0  # degrees
 SEAM = 0.1  # between two plates, as a share of each
-BETWEEN = 0.04  # between keys and values of a token, in scene units
 TURNS = 2.0  # of the drum, before the word is in front
 
 
@@ -133,7 +131,7 @@ def flat(body: Body, presence: float = 1.0) -> Body:
     return low
 
 
-def outline(corners: npt.ArrayLike, role: str, *, strong: bool = False) -> VMobject:
+def outline(corners: npt.ArrayLike, role: str) -> VMobject:
     """Return the edges of a box in which nothing stands, in the colour of a role.
 
     Parameters
@@ -142,12 +140,9 @@ def outline(corners: npt.ArrayLike, role: str, *, strong: bool = False) -> VMobj
         Its corners, the numbers of which differ by 4 along the first axis, by 2 and by 1.
     role
         The role.
-    strong
-        Whether it is all that is to be seen.
     """
     theme = current_theme()
-    edges = VMobject(stroke_color=theme.role(role), fill_opacity=0.0)
-    edges.set_stroke(width=theme.bold if strong else theme.thin, opacity=1.0 if strong else FAINT)
+    edges = VMobject(stroke_color=theme.role(role), stroke_width=theme.bold)
     places = np.asarray(corners, dtype=float)
     for number, step in product(range(8), (1, 2, 4)):
         if not number & step:
@@ -156,8 +151,8 @@ def outline(corners: npt.ArrayLike, role: str, *, strong: bool = False) -> VMobj
     return edges
 
 
-def plates(size: npt.ArrayLike, colour: str, count: int = 1, axis: int = 1) -> Body:
-    """Return a solid on the floor of plates side by side, such as one for each layer.
+def plates(size: npt.ArrayLike, colour: str, count: int = 1) -> Body:
+    """Return a solid on the floor of plates on each other, such as one for each layer.
 
     Parameters
     ----------
@@ -165,15 +160,14 @@ def plates(size: npt.ArrayLike, colour: str, count: int = 1, axis: int = 1) -> B
         Its width, height and depth, in scene units.
     colour
         "#RRGGBB".
-    count, axis
-        How many plates, and along which axis of the body they follow each other.
+    count
+        How many plates.
     """
-    low, high = np.array([[-0.5, 0.0, -0.5], [0.5, 1.0, 0.5]]) * size
-    boxes = np.tile([low, high], (count, 1, 1))
-    ends = np.linspace(low[axis], high[axis], count + 1)
-    seam = SEAM * (ends[1] - ends[0]) if count > 1 else 0.0
-    boxes[:, 0, axis], boxes[:, 1, axis] = ends[:-1] + seam, ends[1:] - seam
-    return Body(boxes, colour, layers=np.arange(count) if axis == 1 else 0)
+    boxes = np.tile(np.array([[-0.5, 0.0, -0.5], [0.5, 1.0, 0.5]]) * size, (count, 1, 1))
+    ends = boxes[0, 1, 1] * np.arange(count + 1) / count
+    seam = SEAM * ends[1] if count > 1 else 0.0
+    boxes[:, 0, 1], boxes[:, 1, 1] = ends[:-1] + seam, ends[1:] - seam
+    return Body(boxes, colour, layers=np.arange(count))
 
 
 def key_and_value(size: npt.ArrayLike, layers: int = 1) -> list[Body]:
@@ -181,27 +175,27 @@ def key_and_value(size: npt.ArrayLike, layers: int = 1) -> list[Body]:
     return [plates(size, current_theme().role(role), layers) for role in ROLES]
 
 
-def token_to_scale(
-    counts: Sequence[tuple[int, int, int]], number: float, *, stacked: bool
-) -> list[Body]:
+def token_tower(channels: Sequence[int], layers: int, size: Sequence[float]) -> list[Body]:
     """Return all keys and all values of a token as solids that stand side by side.
+
+    Where all stand on the same ground, they are as high as there are numbers.
 
     Parameters
     ----------
-    counts
-        Of both: channels, which are across, heads, which are up, and layers, which are back.
-    number
-        Side of a number, in scene units.
-    stacked
-        Whether keys stand on values instead.
+    channels
+        How wide a key is, and a value.
+    layers
+        How many layers keep them, one above the other.
+    size
+        Width, height and depth of both together, in scene units.
     """
-    theme, bodies = current_theme(), []
-    for sign, role, count in zip((-1, 1), ROLES, counts, strict=True):
-        width, height, depth = (number * n for n in count)
-        body = plates((width, height, depth), theme.role(role), count[2], axis=2)
-        aside = sign * (width + BETWEEN) / 2 * RIGHT
-        above = (height + BETWEEN) * UP * (role == "key")
-        bodies.append(body.shift(above if stacked else aside))
+    width, height, depth = size
+    bodies, left = [], -width / 2
+    for role, share in zip(ROLES, np.array(channels) / sum(channels), strict=True):
+        own = share * width
+        body = plates((own, height, depth), current_theme().role(role), layers)
+        bodies.append(body.shift((left + own / 2) * RIGHT))
+        left += own
     return bodies
 
 

@@ -11,6 +11,7 @@ from manim import (
     DEGREES,
     DL,
     IN,
+    LEFT,
     OUT,
     RIGHT,
     UP,
@@ -32,14 +33,15 @@ from filmkit.core.light import glow
 from filmkit.core.numbers import (
     counted_heads,
     counted_layers,
-    counted_sets,
     counted_words,
+    format_count,
     readable_bytes,
     spoken_bytes,
 )
 from filmkit.core.picture_map import texts_on
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label
+from filmkit.core.theme import mixed
 from filmkit.core.token_text import printable
 from filmkit.mobjects.cached_numbers import CachedPerToken
 from filmkit.pictures.bodies import Relief, Rows, Slab, number_at
@@ -59,7 +61,7 @@ from scenes.kv_cache.parts import (
     plates,
     to_a_tenth,
     token_bytes,
-    token_to_scale,
+    token_tower,
 )
 
 Array = npt.NDArray[np.float64]
@@ -69,11 +71,13 @@ EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values 
 FACING = -8.0  # where slabs of the sentence look, in degrees
 NEAREST, MOST_WORDS = 4, 9  # words of the sentence that are seen first, and at most
 AROUND = 11  # slabs on the drum
-BEFORE, ABOVE = 1.5 * OUT, 2.0 * UP  # from rows to a new one, and from its key to its query
-LEANING = 62 * DEGREES  # how far names of rows lean back
+BEFORE, ASKING = 1.5 * OUT, 3.3 * OUT  # from rows to a new one, and from its key to its query
+ABOVE = 2.0 * UP  # where a query reads a row
+NAMED, LEANING = 2.3, 60 * DEGREES  # how wide names of rows are, and how far they lean back
 LEAST = 1.05  # height of words that are read, as a share of the least that can be
+AGAIN = 0.5  # presence of what is made again
 HEIGHT, DEPTH = 3.2, 2.8  # of the block, in scene units
-KEY = 3.2  # width of a key of the large model
+GROUND, GROUND_TALL = (7.0, 3.0, 5.0), (3.6, 2.6, 6.0)  # of a token, and the highest one
 
 
 class KVCache(Stage):
@@ -111,12 +115,12 @@ class KVCache(Stage):
             word=printable(word),
             chosen=chosen,
             what=claim(same, _("the same ones again"), _("all of them again")),
-            sets=(meta.n_kv_heads, counted_sets),
             layers=(meta.n_layers, counted_layers),
             bytes=(token_bytes(meta), spoken_bytes),
             all_heads=(LARGE.n_heads, counted_heads),
             all_layers=(LARGE.n_layers, counted_layers),
             all_bytes=(EVERY_HEAD.size(), spoken_bytes),
+            more=(EVERY_HEAD.size() / token_bytes(meta), format_count),
             words=(count, counted_words),
             **self.counts,
         )
@@ -183,8 +187,12 @@ class KVCache(Stage):
         shares = []
         if self.rank is not None:
             share = self.trace["top_probs"][after, self.rank]
-            text = fact("likely", share, to_a_tenth, beside=self.words[-1], rank=self.rank)
-            shares.append(number_at(text, self._at(0, -1.8, 2.6 + tall), "floor", size=1.3))
+            name, beside = _("likely"), self._at(0, -1.2, 3.8)
+            number = fact("likely", share, to_a_tenth, beside=name, rank=self.rank)
+            shares = [
+                number_at(text, beside + up * UP, "stands", size=size, turn=FACING)
+                for text, up, size in ((number, 1.1, 1.3), (name, 0.1, 0.8))
+            ]
         seat = "balcony" if tall else "shoulder"
         self.camera.shot = self.see_from(seat, *words[-NEAREST:]).shot
         writing = LaggedStart(*map(Appear, words), lag_ratio=0.2)
@@ -212,7 +220,7 @@ class KVCache(Stage):
     def _sentence(self) -> list[Slab]:
         """Return the last words of the prompt, up to where the next one will be."""
         tall = self.frame.tall
-        along = OUT if tall else RIGHT + 0.26 * OUT
+        along = OUT if tall else RIGHT + 0.12 * OUT
         most = NEAREST if self.frame.upright and not tall else MOST_WORDS
         words = [self._slab(i) for i in range(len(self.words) - 1)][-most:]
         lengths = [1.4 if tall else 0.25 + float(np.ptp(w.extent[:, 0])) for w in words]
@@ -225,28 +233,34 @@ class KVCache(Stage):
     def one_new_row(self) -> None:
         """Like every word before it, “{word}” makes a [query], a [key] and a [value]: one new row
         of each. The others were there already."""
-        width, gap, height = (2.3, 1.6, 1.3) if self.frame.tall else (7.4, 1.15, 0.9)
+        width, gap, height, size = (2.3, 1.6, 1.3, 0.8) if self.frame.tall else (7.4, 1.35, 0.9, 1)
         look: dict[str, Any] = {"width": width, "height": height}
         query, keys, values = map(self._matrix, "QKV")
         aside = (width / 2 + 0.25) * RIGHT
         self.keys = Rows(keys, gap=gap, words=(), **look).shift(-aside)
         self.values = Rows(values, gap=gap, words=(), **look).shift(aside)
         key, value = (rows[-1].shift(BEFORE) for rows in (self.keys, self.values))
-        self.query = Relief.of(query, -1, **look).put(key.points[0] + 0.4 * RIGHT + ABOVE)
+        front = key.points[0] + ASKING
+        self.query = Relief.of(query, -1, **look)
+        self.query.put(front * [1, 0, 1] - self.query.extent[0, 1] * UP)
         self.query.is_light = True
-        left, line = -2 * aside - 1.4 * RIGHT, BEFORE + 0.9 * OUT
+        left = -2 * aside - 1.4 * RIGHT
         roles = [
-            ("query", _("query"), self._at(left[0], -1.6 * aside[0], line[2]), self.query),
-            ("key", _("key"), self._at(-aside[0], -0.5 * aside[0], line[2]), key),
-            ("value", _("value"), aside + line, value),
+            ("query", _("query"), front + (width / 2 + 1.5) * RIGHT - 0.85 * OUT, self.query),
+            ("key", _("key"), key.points[0], key),
+            ("value", _("value"), value.points[0], value),
         ]
-        self.labels = [self._floor_word(role, text, at, 0.8) for role, text, at, _row in roles]
+        self.labels = [
+            self._floor_word(role, text, at + 0.85 * OUT, size) for role, text, at, _row in roles
+        ]
         words, first = self.sentence, len(self.words) - len(self.sentence)
         self.sentence = [
-            self._slab(number, height=1.02).put(left + self.keys[number].points[0, 2] * OUT)
+            self._slab(number, height=1.05, width=NAMED).put(
+                left + self.keys[number].points[0, 2] * OUT
+            )
             for number in range(first, len(self.words) - 1)
         ]
-        self.sentence.append(self._slab(-1, height=0.95).put(left + BEFORE))
+        self.sentence.append(self._slab(-1, height=1.05, width=NAMED).put(left + BEFORE))
         for name in self.sentence:
             name.rotate(-LEANING, axis=RIGHT, about_point=name.points[0])
         seen = [*self.sentence, self.keys, self.values, self.query, *self.labels]
@@ -279,9 +293,10 @@ class KVCache(Stage):
             self._floor_word(role, text, rows[-1].points[0] - 0.1 * OUT, size)
             for role, text, rows in (("key", _("keys"), keys), ("value", _("values"), values))
         ]
-        new = [keys[-1], values[-1], self.sentence[-1], query]
+        new = [keys[-1], values[-1], self.sentence[-1]]
         self.play(
             *(each.animate.shift(-BEFORE) for each in new),
+            query.animate.put(keys[-1].points[0] - BEFORE + ABOVE),
             *map(Vanish, self.labels),
             self.light_up(keys[-2]),
         )
@@ -313,18 +328,23 @@ class KVCache(Stage):
         for at, pair in zip(places, pairs, strict=True):
             for sign, body in zip((-0.53, 0.53), pair, strict=True):
                 body.put(at + sign * side * RIGHT)
-        wasted = [self._outlines(pairs[:row], places[row][2]) for row in range(1, len(pairs))]
+        wasted = [self._again(pairs[:row], places[row][2]) for row in range(1, len(pairs))]
         names = [
             number_at(
                 text,
-                at + (1.2 * side + 0.36) * UP,
+                at + (0.0 if self.frame.tall else 1.2 * side + 0.9 - 0.6 * (number % 2)) * UP,
                 "stands",
                 size=0.65,
                 turn=-18,
                 colour=own_colour(word),
             )
-            for text, word, at in zip(self.words, self.view.words, places, strict=True)
+            for number, (text, word, at) in enumerate(
+                zip(self.words, self.view.words, places, strict=True)
+            )
         ]
+        if self.frame.tall:  # beside what is made, not above it
+            for name in names:
+                name.shift((0.6 * name.width + 1.3 * side) * RIGHT)
         once, again = self._counts(places[-1])
         rows = [row for pair in zip(self.keys, self.values, strict=True) for row in pair]
         self.kept = [body for pair in pairs for body in pair]
@@ -340,35 +360,35 @@ class KVCache(Stage):
         self.wait_for("once")
         self.play(*map(Appear, once), run_time=self.theme.tempo.small)
         self.wait_for("Without")
-        self.play(LaggedStart(*map(Appear, wasted), lag_ratio=0.5), move, run_time=4.2)
+        self.play(
+            LaggedStart(*(Appear(row, AGAIN) for row in wasted), lag_ratio=0.5), move, run_time=4.2
+        )
         self.wait_for("again")
         self.play(*map(Appear, again))
 
-    def _outlines(self, pairs: Sequence[Sequence[Body]], near: float) -> Group:
-        """Return the edges of what is made again in a step, which is so near to the viewer."""
-        return Group(
-            *(
-                outline(body.copy().shift((near - body.points[0, 2]) * OUT).corners, role)
-                for pair in pairs
-                for role, body in zip(ROLES, pair, strict=True)
-            )
-        )
+    def _again(self, pairs: Sequence[Sequence[Body]], near: float) -> Group:
+        """Return what is made again in a step, which is so near to the viewer."""
+        made = [body.copy() for pair in pairs for body in pair]
+        return Group(*(body.shift((near - body.points[0, 2]) * OUT) for body in made))
 
     def _counts(self, end: Array) -> list[list[Label]]:
         """Return how often is made what the last word ends, with a cache and without, in words."""
         unit = len(self.words) / 10
         counts = []
-        aside = 0.86 * end[0] + 2.5 * max(0.0, 1 - unit)
+        far = 2.8 * unit - (6.4 if self.frame.tall else 5.0)
+        few = max(0.0, 1 - unit)
+        far -= 1.2 * few
+        aside = 0.92 * end[0] + 4.5 * few
         for name, text, at, size in (
-            ("once", _("with a cache"), aside * RIGHT + (2.8 * unit - 3.3) * OUT, 4.2),
-            ("again", _("without"), 0.72 * end[0] * RIGHT + (end[2] + 3 * unit) * OUT, 3.4),
+            ("once", _("pairs with a cache"), aside * RIGHT + far * OUT, 4.2),
+            ("again", _("pairs without"), 0.72 * end[0] * RIGHT + (end[2] + 3 * unit) * OUT, 3.4),
         ):
             count = fact(name, self.counts[name], beside=text)
             below = at + (size / 2 + 0.8) * unit * OUT
             counts.append(
                 [
                     number_at(count, at, "floor", size=size * unit),
-                    number_at(text, below, "floor", size=1.2 * unit),
+                    number_at(text, below, "floor", size=1.2 * max(unit, 0.5)),
                 ]
             )
         return counts
@@ -377,8 +397,8 @@ class KVCache(Stage):
 
     @beat(title="The whole cache")
     def the_whole_cache(self) -> None:
-        """Every layer keeps its own, and all together are the cache: [{layers}], with {sets} in
-        each. Every new word [adds] one slice."""
+        """Every layer keeps its own, and all together are the cache: [{layers}]. Every new
+        word [adds] one slice, from top to bottom."""
         count, tall = len(self.words), self.frame.tall
         pitch, layers = min(0.66, 7.0 / count), self.trace.meta.n_layers
         along, turn = (OUT, -90) if tall else (RIGHT, 0)
@@ -389,16 +409,22 @@ class KVCache(Stage):
         block = [body for pair in pairs for body in pair]
         half = pitch * count / 2
         lifted = self._lifted(pairs[-1], half)
-        counted = _("{layers} × {sets}", layers=self.facts["layers"], sets=self.facts["sets"])
-        back = half if tall else DEPTH / 2
-        size = number_at(counted, (HEIGHT + 0.1) * UP - back * OUT, "stands", size=0.8)
+        at, ink = 0.35 * HEIGHT * UP + (DEPTH / 2 + 0.05) * OUT + 0.4 * LEFT, self.theme.background
+        if tall:  # on its dark side nothing could be read
+            at, ink = (HEIGHT + 0.1) * UP - half * OUT, self.theme.ink
+        size = number_at(self.facts["layers"], at, "stands", size=0.9, colour=ink)
         middle = (lifted[0].points[0] + lifted[1].points[0]) / 2
         colour = own_colour(self.view.words[-1])
+        hues = self.theme.key, self.theme.value
         words = [
             number_at(
                 self.facts["words"], self._at(-4.3, -1.5, 0 if tall else 2.4), "floor", size=1.0
             ),
             number_at(self.words[-1], middle + 1.25 * OUT, "floor", size=1.2, colour=colour),
+            *(
+                number_at(text, body.top + 0.25 * UP, "stands", size=0.7, colour=hue)
+                for text, body, hue in zip((_("keys"), _("values")), lifted, hues, strict=True)
+            ),
         ]
         self.block = [
             body.copy().stretch(1 / layers, 1, about_point=body.points[0]) for body in block
@@ -424,7 +450,7 @@ class KVCache(Stage):
             if self.frame.tall:
                 body.put(1.55 * sign * RIGHT + (end + 3) * OUT, turn=-90)
             else:
-                body.put((end + 3.7 + 1.7 * sign) * RIGHT + (2.2 - 0.5 * sign) * OUT, turn=-70)
+                body.put((end + 3.7 + 1.8 * sign) * RIGHT + (1.4 - 0.6 * sign) * OUT, turn=-70)
         return lifted
 
     # What a token takes
@@ -433,26 +459,28 @@ class KVCache(Stage):
     def a_large_model(self) -> None:
         """In our model, such a slice takes [{bytes}]. DeepSeek-R1 has [{all_heads}] in
         [{all_layers}]: if every head kept its own keys and values, a token would take
-        [{all_bytes}]."""
+        [{all_bytes}], [{more}] times as much."""
         self.published = (LARGE_NAME,)
         meta, tall = self.trace.meta, self.frame.tall
-        number = KEY / LARGE.d_head
-        keys = LARGE.d_head, LARGE.n_heads, LARGE.n_layers
-        self.large = token_to_scale([keys, keys], number, stacked=tall)
-        own = [(width, meta.n_kv_heads, meta.n_layers) for width in (meta.d_qk, meta.d_v)]
-        small = token_to_scale(own, number, stacked=tall)
+        width, depth, most = GROUND_TALL if tall else GROUND
+        sizes = EVERY_HEAD.size(), token_bytes(meta)
+        high, low = (most * size / max(sizes) for size in sizes)
+        keys = LARGE.d_head, LARGE.d_head
+        self.large = token_tower(keys, LARGE.n_layers, (width, high, depth))
+        small = token_tower((meta.d_qk, meta.d_v), meta.n_layers, (width, low, depth))
         for body in (*self.large, *small):
             body.is_light = True
         for body in small:
-            body.shift(self._at(-0.4, -2.4, 3.2))
+            body.shift(self._at(0, width + 0.9, depth + 3.2 if tall else 0.6))
         ours = _("our model")
         cost = fact("cost", token_bytes(meta), readable_bytes, beside=ours)
-        ours_at = self._at(0, -2.4, 5.9 if tall else 4.2)
+        there = (small[0].top + small[1].top) / 2 + depth / 2 * IN
         own_words = [
-            number_at(cost, self._at(0, 1.3, 4.4 if tall else 3.4), "floor", size=1.2),
-            number_at(ours, ours_at, "floor", size=0.7),
+            number_at(text, there + up * UP, "stands", size=size, turn=-20)
+            for text, up, size in ((cost, 1.05, 1.2), (ours, 0.1, 0.8))
         ]
-        size, name, heads, layers = words = self._words_of_large()
+        size, name, heads, layers, more = words = self._words_of_large()
+        self.named = size, name
         self.play(
             self.see_from("table", *small, *own_words),
             *self.leave(*self.block[-2:]),
@@ -477,29 +505,28 @@ class KVCache(Stage):
         self.play(self.see_from("orchestra", *seen), run_time=4.6)
         self.wait_for("all_bytes")
         self.play(Appear(size))
+        self.wait_for("more")
+        self.play(Appear(more))
 
     def _words_of_large(self) -> list[Label]:
-        """Return what a token of the large model takes, its name, its heads and its layers.
+        """Return what a token of the large model takes, its name, and how that comes about.
 
-        They stand before its keys and values, in tall frames all of them.
+        They stand before its keys and values, from top to bottom.
         """
         dark, group = self.theme.background, Group(*self.large)
         front, up = (group.get_edge_center(OUT)[2] + 0.05) * OUT, group.height * UP
-        aside = (group.width / 2 + 1.75) * RIGHT
-        looks = [
-            (0.42 * up, 1.9, dark),
-            (0.12 * up, 0.8, dark),
-            (0.5 * up - aside, 0.6, None),
-            (0.5 * up + aside, 0.6, None),
-        ]
-        if self.frame.tall:
-            pairs = (0.64, 0.95), (0.37, 0.42), (0.2, 0.6), (0.04, 0.6)
-            looks = [(share * up, size, dark) for share, size in pairs]
-        size, heads = EVERY_HEAD.size_fact(LARGE_NAME), self.facts["all_heads"]
-        texts = size, LARGE_NAME, heads, self.facts["all_layers"]
+        ours = _("{more} × our model", more=self.facts["more"])
+        aside = 0.24 * group.width * RIGHT
+        texts = (
+            (0.64 * up, 0.22, EVERY_HEAD.size_fact(LARGE_NAME)),
+            (0.46 * up, 0.12, LARGE_NAME),
+            (0.27 * up - aside, 0.09, self.facts["all_heads"]),
+            (0.27 * up + aside, 0.09, self.facts["all_layers"]),
+            (0.08 * up, 0.1, ours),
+        )
         return [
-            number_at(text, front + at, "stands", size=size, colour=colour)
-            for text, (at, size, colour) in zip(texts, looks, strict=True)
+            number_at(text, front + at, "stands", size=size * group.width, colour=dark)
+            for at, size, text in texts
         ]
 
     @beat(title="What is in the box?")
@@ -508,22 +535,23 @@ class KVCache(Stage):
         large = Group(*self.large)
         low, high = large.get_corner(DL + IN), large.get_corner(UR + OUT)
         corners = [np.where(share, high, low) for share in np.ndindex(2, 2, 2)]
-        glass = glow(outline(corners, "glass", strong=True))
-        share = (LATENT.size() / EVERY_HEAD.size()) ** (1 / 3)
-        box = glow(plates(share * (high - low), self.theme.glass))
+        glass = glow(outline(corners, "glass"))
+        share = LATENT.size() / EVERY_HEAD.size()
+        box = glow(plates((high - low) * [1, share, 1], mixed(self.theme.glass, "#ffffff", 0.25)))
         box.is_light = True
-        at = (low[0] + 1.5) * RIGHT + (high[2] + 0.6) * OUT
-        size = EVERY_HEAD.size_fact(LARGE_NAME)
-        names = [
-            number_at(text, place, "floor", size=0.6, colour=self.theme.muted)
-            for text, place in ((LARGE_NAME, at), (size, at + 0.75 * OUT))
-        ]
-        mark = number_at("?", box.top + 0.2 * UP, "stands", size=2.2)
+        # Where no edge of the glass crosses them.
+        way = (0.225 if self.frame.tall else 0.06) * high * UP + 0.06 * large.width * RIGHT
+        ink = self.theme.background if self.theme.lit else self.theme.ink
+        mark = number_at("?", box.top + 0.02 * UP, "floor", size=0.4 * large.width, colour=ink)
         self.play(
-            *self.leave(*self.large),
-            self.see_from("balcony", glass, box, *names),
+            *self.leave(*self.large, *self.named),
+            *(
+                name.animate.set_color(self.theme.muted).scale(0.75).shift(way)
+                for name in self.named
+            ),
+            self.see_from("balcony", glass, box),
             self.light_up(box),
-            *map(Appear, [glass, *names]),
+            Appear(glass),
             run_time=2,
         )
         self.wait_for("this")

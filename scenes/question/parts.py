@@ -51,8 +51,8 @@ GAP, APART = 0.25, 3.7  # from word to word, and from line to line
 LARGER, PITCH, LEANS = 1.2, 0.17, 6.0  # size, distance and turn of slabs in a memory
 FEWEST, COME = (54, 34), 14  # slabs there, at least, wide and upright; and those that come
 FALL, COMING = 3.6, 5  # how far they fall, and how many at a time
-LYING = (-6, -3.4), (-3, -2), (0.6, -3.5), (4, -2.2), (7, -3.4), (-1.4, 3.4), (2.6, 3.9), (6, 3)
-"""Where slabs lie in the end, behind the first words and before the last ones."""
+LYING = (-6, -3.4), (-3, -2), (0.6, -3.5), (4, -2.2), (7, -3.4)
+"""Where slabs lie in the end, behind the words."""
 
 LANDS, STANDS = squish_rate_func(rush_into, 0, 0.5), squish_rate_func(smooth, 0.5, 1)
 
@@ -210,12 +210,12 @@ class Row:
         way = PITCH * RIGHT + (0.5 + FALL * (1 - alpha)) * UP
         self.last.stand(self.homes[-1] + way, 90 - LEANS * alpha, LARGER)
 
-    def lie(self, depth: float) -> list[Kept]:
-        """Let some of them lie on the floor, about words in lines of some depth; return these."""
+    def lie(self) -> list[Kept]:
+        """Let some of them lie on the floor, behind the words, and return these."""
         for number, (slab, (x, z)) in enumerate(zip(self.others, LYING, strict=False)):
             slab.stand((0, 0, 0), 0, LARGER).rotate(-PI / 2, RIGHT, about_point=ORIGIN)
             slab.rotate(2.4 * number, UP, about_point=ORIGIN)
-            slab.shift((x, LARGER * THICK / 2, z + depth * (z > 0)))
+            slab.shift((x, LARGER * THICK / 2, z))
         return self.others[: len(LYING)]
 
 

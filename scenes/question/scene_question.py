@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from manim import (
@@ -14,9 +14,9 @@ from manim import (
     RIGHT,
     UL,
     UP,
-    UR,
     Group,
     LaggedStart,
+    VGroup,
     linear,
     rush_from,
     rush_into,
@@ -28,7 +28,7 @@ from filmkit.core.animations import AnimateWith, Appear, Arrive, second_half
 from filmkit.core.camera import pin_to_frame
 from filmkit.core.card import FILM_TITLE, centred
 from filmkit.core.facts import fact, named_facts
-from filmkit.core.geometry import FRAME_HEIGHT, Box
+from filmkit.core.geometry import Box
 from filmkit.core.language import N_, _
 from filmkit.core.light import glow, mirrored
 from filmkit.core.numbers import spoken_bytes
@@ -56,12 +56,14 @@ from scenes.question.parts import (
 ASKED = N_("Can a model remember less and still think just as well?")
 LETTERS, HANGS, LOWER = 0.13, 3.2, 3.2  # size of the sentence, how high it hangs; room below it
 FLAT = 1e-3  # share of its height from which a slab grows
-NAME, SMALL, COUNT = 0.5, 0.6, 1.4  # sizes of names, labels and the counter
+NAME, COUNT = 0.5, 0.17  # sizes of names and of the counter
+COUNTING, WIDEST = (0.22, 0.78), 6.8  # rows of the counter and the burst; width for a large one
 FEW = 16  # words up to which slabs have names
-AIR, FRONT = 0.12, 1.7 * OUT  # between slabs and glass; from there to the name of the memory
-NAMED = 0.3, 0.78  # where that is, as a share of its length; upright
+AIR, FRONT = 0.12, 2.4 * OUT  # between slabs and glass; from there to the name of the memory
+NAMED, SMALL = (0.3, 0.7), (0.6, 0.42)  # where that is, as a share of its length; and its size
 FROM, TURN = (12.0, 36.0), 26.0  # from how far to the right it is seen; upright; and its turn
 QUICK = 0.78  # share of the time after which the last two slabs come, one by one
+FLYING = 1.35, 0.9, 1.0  # how far slabs fly, in sizes of the glass
 STRAIN, THROWN = 0.3, 9  # how far the glass bends, and how many slabs burst out
 SLOW, GONE = 0.62, 1.6  # moments of the burst, in seconds: in its slowest picture, and over
 ROWS = (0.31, 0.18, 0.51)  # of the last picture: title, question, what is left
@@ -175,28 +177,30 @@ class Question(Stage):
         self.row = row = Row(self.kept, upright=upright)
         end = (row.half + AIR) * RIGHT + (LARGER * WIDE / 2 + AIR) * OUT
         self.glass = glass = Glass(-end, end + (LARGER * HIGH + 3 * AIR) * UP)
-        corners = glass.at([*np.ndindex(2, 2, 2)])
-        seen = [*corners, *(corners + FRONT), *(corners + COUNT * UP)]
-        whole = shot_of(seen, self.frame, turn=FROM[upright], tilt=10, lens=1.4)
-        closer = min(1.1, 0.5 + 0.7 * self.frame.width / self.frame.height)
-        middle, high = (0.5 * row.half, 2.0, 0.0), closer * whole.height
-        burst = replace(whole, center=middle, height=high, theta=whole.theta + TURN)
-        corner = glass.at((1, 1, 1)) + AIR * UP
+        above, below = self.below_title.split_rows(COUNTING)
+        size = COUNT * min(1.0, above.width / WIDEST)
         each = _("× {bytes}", bytes=CachedPerToken(LARGE, "mha").size_fact())
-        labels = (Label(text, size=SMALL / FRAME_HEIGHT) for text in (_("tokens"), each))
-        sign = LabelGroup(*labels).arrange(DOWN, buff=0.0, aligned_edge=LEFT)
-        sign.move_to(corner, aligned_edge=DR)
-        counter = Number(full, digits=0, size=COUNT / FRAME_HEIGHT)
-
-        def count(number: int) -> None:
-            fresh = Number(number, digits=0, size=COUNT / FRAME_HEIGHT)
-            fresh.move_to(sign.get_corner(UL) + AIR * LEFT, aligned_edge=UR)
-            counter.points, counter.text = fresh.points, fresh.text
-
-        count(first)
+        sign = LabelGroup(*(Label(text, size=size / 2.5) for text in (_("tokens"), each)))
+        sign.arrange(DOWN, buff=0.0, aligned_edge=LEFT)
+        counter = Number(full, digits=0, size=size)
+        counter.move_to(above.center).align_to(above.left * RIGHT, LEFT)
+        pin_to_frame(VGroup(counter, sign.next_to(counter, RIGHT, buff=AIR))).set_z_index(2)
+        memory = number_at(
+            _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"]),
+            glass.at((NAMED[upright], 0, 1)) + FRONT,
+            size=SMALL[upright],
+        ).set_z_index(2)
+        seen = glass.at([*np.ndindex(2, 2, 2)])
+        where: dict[str, Any] = {
+            "tilt": 10,
+            "lens": 1.4,
+            "words": [memory],
+            "into": below.inset(0.2),
+        }
+        whole = shot_of(seen, self.frame, turn=FROM[upright], **where)
+        seen = np.append(seen, [glass.at(FLYING)], axis=0)
+        burst = shot_of(seen, self.frame, turn=FROM[upright] + TURN, **where)
         fact("capacity", full, beside=_("tokens"))
-        memory = _("one GPU: {gigabytes} GB", gigabytes=self.facts["gigabytes"])
-        named = number_at(memory, glass.at((NAMED[upright], 0, 1)) + FRONT, "stands", size=SMALL)
         self.published = True
         self.play(
             *self.leave(*self.kept, run_time=0.6),
@@ -206,14 +210,15 @@ class Question(Stage):
             Appear(glass, rate_func=second_half),
             run_time=3.0,
         )
-        self.play(Appear(named))
+        self.play(Appear(memory))
         self.wait_for("bytes")
+        counter.set_value(first)
         self.play(Appear(counter), Appear(sign))
 
         def fill(alpha: float) -> None:
             quick, slow = min(1.0, alpha / QUICK), max(0.0, (alpha - QUICK) / (1 - QUICK))
             row.fill(quick**1.5, slow)
-            count(int(first * ((full - 2) / first) ** quick) + int(2 * slow))
+            counter.set_value(int(first * ((full - 2) / first) ** quick) + int(2 * slow))
 
         self.add(*row.others)
         filling = AnimateWith(Group(*row.others, counter), fill, rate_func=linear)
@@ -239,7 +244,7 @@ class Question(Stage):
         rows = self.frame.free.split_rows(ROWS)
         title = pin_to_frame(centred(_(FILM_TITLE), rows[0], 0.17, weight="semibold"))
         asked = pin_to_frame(centred(_(ASKED), rows[1], 0.062))
-        ruin = self.row.lie(max(slab.points[0, 2] for slab in self.slabs))
+        ruin = self.row.lie()
         corners = np.concatenate([[4 * IN + 4 * RIGHT], *(slab.corners for slab in self.slabs)])
         self.camera.shot = shot_of(corners, self.frame, into=rows[2], turn=-14, tilt=20, lens=1.3)
         there = Group(*self.slabs, *ruin)

@@ -348,8 +348,8 @@ CREDITS = {
 
 WORDS: dict[str, Condition] = {
     # scene_question
-    "keys": coloured("key"),
-    "values": coloured("value"),
+    "keys": either(coloured("key"), panel("cached_keys")),
+    "values": either(coloured("value"), panel("cached_values")),
     "tokens": either(body("key", "value"), figure("capacity")),
     "× {bytes}": figure("cached bytes", "bytes", scheme="mha"),
     "one GPU: {gigabytes} GB": figure("gigabytes", "gigabytes"),
@@ -425,11 +425,12 @@ WORDS: dict[str, Condition] = {
     "Made once, or again and again": free,
     "The whole cache": panel("cached_keys", "cached_values"),
     "query": coloured("query"),
-    **dict.fromkeys(("key", "keys"), coloured("key")),
-    **dict.fromkeys(("value", "values"), coloured("value")),
-    "with a cache": figure("once"),
-    "without": figure("again"),
-    "{rows} × {sets}": both(figure("layers", "rows"), figure("sets", "sets")),
+    "key": coloured("key"),
+    "value": coloured("value"),
+    "likely": figure("likely"),
+    "pairs with a cache": figure("once"),
+    "pairs without": figure("again"),
+    "{more} × our model": figure("more", "more"),
     "{count} numbers": free,
     "our model": figure("cost"),
     "DeepSeek-R1": figure("cached bytes", scheme="mha"),
@@ -515,8 +516,6 @@ WRITTEN = {
     "bytes": r"\d.+",
     "head": r"\d+",
     "patterns": r"[\d,]+ patterns?",
-    "rows": r"\d+ layers?",
-    "sets": r"\d+ sets?",
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",
@@ -525,7 +524,9 @@ WRITTEN = {
     "equals": "[=≈]",
     "operation": "[−+]",
     "old_sets": r"\d+ [^\d]+",
-    **dict.fromkeys(("count", "full", "factor", "number", "layers", "resting", "all"), r"[\d,.]+"),
+    **dict.fromkeys(
+        ("count", "full", "factor", "more", "number", "layers", "resting", "all"), r"[\d,.]+"
+    ),
 }
 """How what is written into words looks, by its name; anything where nothing is said."""
 

@@ -739,6 +739,7 @@ REFERENCES.update(
         "again": lambda s: sum(range(s.layer.count + 2)),
         "all_layers": lambda s: R1.n_layers,
         "all_bytes": lambda s: r1_bytes("mha"),
+        "more": lambda s: r1_bytes("mha") / token_bytes(s, s.trace.meta.n_kv_heads),
     }
 )
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from extract.facts.architectures import architecture, kv_cache_bytes, kv_cache_elements
+from extract.facts.architectures import architecture, kv_cache_bytes
 from extract.recompute.decoding import decode
 from extract.trace import Trace
+from filmkit.core.animations import presence
 from filmkit.core.beat_records import BeatRecord
 from filmkit.core.body import Body
 from filmkit.core.heatmap import Heatmap
@@ -17,7 +18,7 @@ from filmkit.core.numbers import format_share
 from filmkit.core.stage import Stage, StageError
 from filmkit.core.view import LayerView, best_match
 from filmkit.pictures.bodies import Relief, Slab
-from scenes.kv_cache.parts import Drum, outline, plates, token_bytes, token_to_scale
+from scenes.kv_cache.parts import Drum, outline, plates, token_bytes, token_tower
 from scenes.kv_cache.scene_kv_cache import KVCache
 from tests.support.checkout import SHIPPED
 from tests.support.kinds import SHIPPED_KIND, trace_of_kind
@@ -151,9 +152,12 @@ def test_the_new_row_is_that_of_the_new_word(bodies: dict[str, list[Body]]) -> N
 
 
 def test_keys_and_values_are_made_once_for_each_word(bodies: dict[str, list[Body]]) -> None:
-    solid = bodies["token_by_token"]
+    made = bodies["token_by_token"]
+    assert len(made) == 2 * 55
+    solid = [body for body in made if presence(body) == 1]
     assert len(solid) == 2 * 10
-    assert {"10", "55"} <= texts_of(trace(), "token_by_token")
+    shown = texts_of(trace(), "token_by_token")
+    assert {"10", "pairs with a cache", "55", "pairs without"} <= shown
     # One word after another, each in a step of its own.
     near = sorted(body.points[0, 2] for body in solid)
     assert len({round(z, 6) for z in near}) == 10
@@ -210,19 +214,26 @@ def volume(solid: Body) -> float:
     return float(np.prod(np.ptp(solid.extent, axis=0)))
 
 
-@pytest.mark.parametrize("stacked", [False, True])
-def test_tokens_of_both_models_are_to_one_scale(stacked: bool) -> None:
-    meta = Trace.load(SHIPPED).meta
-    own, large = (meta.d_qk, meta.n_kv_heads, meta.n_layers), (R1.d_head, R1.n_heads, R1.n_layers)
-    number = 0.02
-    for counts, elements in ((own, token_bytes(meta) / 2), (large, kv_cache_elements(R1, "mha"))):
-        keys, values = token_to_scale([counts, counts], number, stacked=stacked)
-        # Plates leave seams free.
-        assert (volume(keys) + volume(values)) / number**3 == pytest.approx(elements, rel=0.02)
-        low, high = keys.corners.min(axis=0), values.corners.max(axis=0)
-        assert low[1] == pytest.approx(values.corners[:, 1].max() if stacked else 0, abs=0.05)
-        assert (low[0] < values.corners[:, 0].min()) is not stacked
-        assert high[1] == pytest.approx(number * counts[1])
+def test_tokens_of_both_models_stand_on_the_same_ground_and_are_as_high_as_they_are_large(
+    bodies: dict[str, list[Body]],
+) -> None:
+    made = trace()
+    small, large = (
+        [body for body in bodies["a_large_model"] if len(body.boxes) == layers]
+        for layers in (made.meta.n_layers, R1.n_layers)
+    )
+    assert len(small) == len(large) == 2
+    sizes = [np.ptp(body.extent, axis=0) for body in (*small, *large)]
+    assert np.ptp([(x, z) for x, _y, z in sizes], axis=0) == pytest.approx(0, abs=1e-9)
+    share = token_bytes(made.meta) / kv_cache_bytes(R1, "mha")
+    assert sizes[0][1] / sizes[2][1] == pytest.approx(share, rel=0.05)
+
+
+def test_a_wider_value_takes_more_of_the_ground() -> None:
+    keys, values = token_tower((1, 3), 2, (4.0, 1.0, 1.0))
+    low, high = keys.corners.min(axis=0), values.corners.max(axis=0)
+    assert (low[0], keys.corners[:, 0].max()) == pytest.approx((-2, -1))
+    assert (values.corners[:, 0].min(), high[0]) == pytest.approx((-1, 2))
 
 
 def boxes_of(bodies: list[Body], count: int) -> Iterator[float]:
@@ -239,7 +250,7 @@ def test_the_small_box_is_to_scale(bodies: dict[str, list[Body]]) -> None:
 
 def test_only_what_a_model_keeps_is_told(pictures: dict[str, BeatPicture]) -> None:
     shown = {item.text for item in pictures["a_large_model"].texts}
-    assert {"23 kB", "4.0 MB", "128 heads", "61 layers"} <= shown
+    assert {"23 kB", "4.0 MB", "128 heads", "61 layers", "174 × our model"} <= shown
     assert "4.0 megabytes" in pictures["a_large_model"].record.narration
 
 
