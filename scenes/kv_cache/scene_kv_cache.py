@@ -69,11 +69,12 @@ Array = npt.NDArray[np.float64]
 LATENT = CachedPerToken(LARGE, "mla")  # what is really kept
 EVERY_HEAD = CachedPerToken(LARGE, "mha")  # if every head kept keys and values of its own
 FACING = -8.0  # where slabs of the sentence look, in degrees
+LINE = 3.0  # between lines of the sentence
 NEAREST, MOST_WORDS = 4, 9  # words of the sentence that are seen first, and at most
 AROUND = 11  # slabs on the drum
 BEFORE, ASKING = 1.5 * OUT, 3.3 * OUT  # from rows to a new one, and from its key to its query
 ABOVE = 2.0 * UP  # where a query reads a row
-NAMED, LEANING = 2.3, 60 * DEGREES  # how wide names of rows are, and how far they lean back
+NAMED, LEANING = 2.8, 60 * DEGREES  # how wide names of rows are, and how far they lean back
 LEAST = 1.05  # height of words that are read, as a share of the least that can be
 AGAIN = 0.5  # presence of what is made again
 HEIGHT, DEPTH = 3.2, 2.8  # of the block, in scene units
@@ -222,11 +223,15 @@ class KVCache(Stage):
         tall = self.frame.tall
         along = OUT if tall else RIGHT + 0.12 * OUT
         most = NEAREST if self.frame.upright and not tall else MOST_WORDS
-        words = [self._slab(i) for i in range(len(self.words) - 1)][-most:]
-        lengths = [1.4 if tall else 0.25 + float(np.ptp(w.extent[:, 0])) for w in words]
-        ends = np.cumsum(lengths) - sum(lengths)
-        for slab, end, length in zip(words, ends, lengths, strict=True):
-            slab.put((end - length / 2) * along + self._at(-1.8, 0.1, 0.0), turn=FACING)
+        words = [self._slab(i, 1.0 if tall else 1.5) for i in range(len(self.words) - 1)][-most:]
+        # Two lines in wide frames, for larger words.
+        first = 0 if tall else len(words) // 2
+        for line, back in ((words[first:], 0.0), (words[:first], LINE)):
+            lengths = [1.4 if tall else 0.25 + float(np.ptp(w.extent[:, 0])) for w in line]
+            ends = np.cumsum(lengths) - sum(lengths)
+            for slab, end, length in zip(line, ends, lengths, strict=True):
+                at = (end - length / 2) * along + self._at(-1.8, 0.1, -back)
+                slab.put(at, turn=FACING)
         return words
 
     @beat(title="One new row")
@@ -255,12 +260,12 @@ class KVCache(Stage):
         ]
         words, first = self.sentence, len(self.words) - len(self.sentence)
         self.sentence = [
-            self._slab(number, height=1.05, width=NAMED).put(
+            self._slab(number, height=1.2, width=NAMED).put(
                 left + self.keys[number].points[0, 2] * OUT
             )
             for number in range(first, len(self.words) - 1)
         ]
-        self.sentence.append(self._slab(-1, height=1.05, width=NAMED).put(left + BEFORE))
+        self.sentence.append(self._slab(-1, height=1.2, width=NAMED).put(left + BEFORE))
         for name in self.sentence:
             name.rotate(-LEANING, axis=RIGHT, about_point=name.points[0])
         seen = [*self.sentence, self.keys, self.values, self.query, *self.labels]
@@ -459,7 +464,7 @@ class KVCache(Stage):
     def a_large_model(self) -> None:
         """In our model, such a slice takes [{bytes}]. DeepSeek-R1 has [{all_heads}] in
         [{all_layers}]: if every head kept its own keys and values, a token would take
-        [{all_bytes}], [{more}] times as much."""
+        [{all_bytes}], [{more}] times as much as in ours."""
         self.published = (LARGE_NAME,)
         meta, tall = self.trace.meta, self.frame.tall
         width, depth, most = GROUND_TALL if tall else GROUND
