@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -224,21 +225,30 @@ class MoveCamera(InPlaceAnimation):
         The stage's camera.
     shot
         Where it ends. :meth:`filmkit.core.stage.Stage.move_camera` makes this animation.
+    past
+        Shots that draw its way towards them without being reached, as the inner points of a Bézier
+        curve do: so it flies a curve and never stops on it. By default it goes straight.
     """
 
     tempo = "swing"
 
-    def __init__(self, camera: StageCamera, shot: Shot, **kwargs: Any) -> None:
+    def __init__(
+        self, camera: StageCamera, shot: Shot, *, past: Sequence[Shot] = (), **kwargs: Any
+    ) -> None:
         super().__init__(Mobject(), **kwargs)
         self.camera = camera
         self.shot = shot
+        self.past = past
 
     def begin(self) -> None:
         self.origin = self.camera.shot
         super().begin()
 
     def step(self, alpha: float) -> None:
-        self.camera.shot = self.origin.mix(self.shot, alpha) if alpha < 1 else self.shot
+        shots = [self.origin, *self.past, self.shot] if alpha < 1 else [self.shot]
+        while len(shots) > 1:
+            shots = [start.mix(end, alpha) for start, end in pairwise(shots)]
+        self.camera.shot = shots[0]
 
 
 class MoveLamp(InPlaceAnimation):

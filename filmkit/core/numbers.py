@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import reduce
@@ -215,16 +214,3 @@ def separated(parts: Sequence[str]) -> str:
     '0, 2, 5'
     """
     return reduce(lambda some, more: _("{some}, {more}", some=some, more=more), parts)
-
-
-def format_large_share(share: float) -> str:
-    """Return a share as a percentage; one below 1 is not rounded up to 100 %.
-
-    >>> format_large_share(0.72), format_large_share(0.9998)
-    ('72%', 'over 99.9%')
-    """
-    if round(100 * share) < 100:
-        return format_share(share)
-    if share >= 1:
-        return format_percent(1.0, 0)
-    return _("over {share}", share=format_percent(math.floor(1000 * share) / 1000))

@@ -87,7 +87,7 @@ def default_seat(points: npt.ArrayLike) -> str:
 
 
 def seat_shot(
-    name: str,
+    name: str | Seat,
     points: npt.ArrayLike,
     frame: Frame,
     *,
@@ -99,7 +99,8 @@ def seat_shot(
     Parameters
     ----------
     name
-        Name of the seat, one of :data:`SEATS`; "" for that of :func:`default_seat`.
+        Name of the seat, one of :data:`SEATS`; "" for that of :func:`default_seat`. Or a seat of
+        your own.
     points : (n, 3)
         What is seen, such as the corners of bodies.
     frame
@@ -114,11 +115,11 @@ def seat_shot(
     SceneCodeError
         If there is no such seat, or nothing to be seen.
     """
-    if name and name not in SEATS:
+    if name and not isinstance(name, Seat) and name not in SEATS:
         raise SceneCodeError(f"there is no seat {name!r}; take of {', '.join(SEATS)}")
     if not np.size(points):
         raise SceneCodeError("from a seat nothing is seen; add bodies to the scene, or name some")
-    seat = SEATS[name or default_seat(points)]
+    seat = name if isinstance(name, Seat) else SEATS[name or default_seat(points)]
     room = into or frame.free
     # Half of what is left at the sides.
     dx = max(0.0, room.width - FILLED * frame.width) / 2

@@ -144,7 +144,7 @@ from filmkit.core.playing import beat_begins
 from filmkit.core.quantities import draws_before, has_keys, place_of
 from filmkit.core.question import BEHIND, Question
 from filmkit.core.renderer import LONGEST_PIECE, FilmRenderer, FrameReceiver
-from filmkit.core.seats import seat_shot
+from filmkit.core.seats import Seat, seat_shot
 from filmkit.core.stage_settings import StageSettings
 from filmkit.core.text import Label, fit_word
 from filmkit.core.theme import Theme, current_theme, use_theme
@@ -577,6 +577,7 @@ class Stage(Scene):
         saying = [
             name
             for name in names[names.index(own) :]
+            if name in marks  # an arrival says nothing
             for text in marks[name].variants.values() or [getattr(cls, name).__doc__ or ""]
             if right in text
         ]
@@ -1087,7 +1088,11 @@ class Stage(Scene):
         self.wait(self.theme.tempo.breath if seconds is None else seconds)
 
     def move_camera(self, shot: Shot, **kwargs: Any) -> MoveCamera:
-        """Return an animation that moves the camera to a shot."""
+        """Return an animation that moves the camera to a shot.
+
+        Keyword arguments are those of :class:`~filmkit.core.animations.MoveCamera`, such as
+        ``past``, shots that bend its way.
+        """
         return MoveCamera(self.camera, shot, **kwargs)
 
     def look_at(
@@ -1109,7 +1114,7 @@ class Stage(Scene):
         visible = shot_box(Box.around(boxes), self.frame, min_zoom=min_zoom)
         return self.move_camera(Shot.of_box(visible), **kwargs)
 
-    def see_from(self, seat: str = "", *things: Mobject, **kwargs: Any) -> MoveCamera:
+    def see_from(self, seat: str | Seat = "", *things: Mobject, **kwargs: Any) -> MoveCamera:
         """Return an animation that moves the camera to a seat from which things are well seen.
 
         They fill three quarters of the frame, below its title.
@@ -1117,7 +1122,8 @@ class Stage(Scene):
         Parameters
         ----------
         seat
-            Name of the seat, one of :data:`filmkit.core.seats.SEATS`; by default that of
+            Name of the seat, one of :data:`filmkit.core.seats.SEATS`, or a
+            :class:`~filmkit.core.seats.Seat` of your own; by default that of
             :func:`~filmkit.core.seats.default_seat`.
         *things
             What is seen: bodies, or whatever has its place in the room. By default all bodies on

@@ -13,7 +13,7 @@ from filmkit.core.errors import SceneCodeError
 from filmkit.core.language import _
 from filmkit.core.norm import Norm, TensorSource
 from filmkit.core.theme import current_theme
-from filmkit.core.view import HeadView, LayerView
+from filmkit.core.view import HeadView
 from filmkit.pictures.mosaic import TOKEN
 from filmkit.pictures.parts import CHANNEL, LATENT, MODEL, Matrix, Part
 from filmkit.pictures.texts import sign
@@ -27,19 +27,7 @@ __all__ = [
     "head_matrix",
     "head_tensor",
     "weights_of_head",
-    "whole_head",
 ]
-
-HEAD = """
-    .  ×  Kt       .  .  .   .
-    Q  →  pattern  ×2 V  {}  z
-"""
-TALL_HEAD = """
-    .  ×  Kt
-    Q  →  pattern
-    .  ×2 V
-    .  {} z
-"""
 
 OF_LAYER = "X", "C"
 """Names of matrices that all heads of a layer share."""
@@ -245,12 +233,3 @@ def weights_of_head(
     norm, colour = Norm.stretched(whole, role=role), current_theme().role(role)
     values = whole[:, head].astype(np.float64)
     return Matrix(values, norm, source, rows, CHANNEL, symbol=symbol, colour=colour)
-
-
-def whole_head(layer: LayerView) -> tuple[str, str]:
-    """Return the mosaic of a head from queries and keys to its output, and that for tall frames.
-
-    The output has an equals sign only if all that makes it is drawn.
-    """
-    gives = "→2" if layer.hides_first else "="
-    return HEAD.format(gives), TALL_HEAD.format(gives)

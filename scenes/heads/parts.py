@@ -1,150 +1,117 @@
-"""Parts of pictures that only this scene has: one token's row, and the way through a matrix."""
+"""The heads of a layer as glass that stands in the room: patterns, keys and values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
 
-from manim import Line, Mobject, VGroup
+import numpy as np
+from manim import Group
 
-from filmkit.core.geometry import FRAME_HEIGHT, Box
-from filmkit.core.heatmap import Heatmap
-from filmkit.core.text import Label, Symbol
-from filmkit.core.theme import current_theme
-from filmkit.mobjects.marks import Highlight, Outline
-from filmkit.pictures.mosaic import Size
-from filmkit.pictures.parts import TEXT, Around, Place
+from filmkit import HeadView, LayerView, Pane, current_theme, glow, head_matrix
+from filmkit.core.theme import mixed
 
-__all__ = ["WAY", "WideRow", "way_through"]
+__all__ = ["SIDE", "GlassHead", "Ring"]
 
-LINE_GAP = 0.18  # between two lines, in scene units
-LEAST = 0.018  # width of a cell with which a row stays on one line, in scene units
-LINES = 4  # at most
-NAMES = 1.5 * TEXT * FRAME_HEIGHT  # height of the names above a line
-UPPER, GAP = 0.45, 0.15  # of a line's height for what is above its blocks, at most; and a gap
-ARROW, LOWER = 0.7, 0.8  # room for an arrow down to a block, and its height in squares, at most
-LEAST_LOWER = 0.4  # of that height where there are arrows
-WAY, CROSSING = 1.4, 0.8  # height of the way through a matrix, and opacity of its lines
+# Lengths are in scene units, angles in degrees.
+SIDE = 2.4  # of a pattern
+BAND = 0.35  # height of keys or values, at most, as a share of that
+BEHIND, OVER = 0.55, 0.08  # from a pane to the one behind it: back, and up
+EDGE = 0.35  # share of its light that the edge of a pane gives
+SPACING = 1.16  # from head to head, in sides
+STACKED = 0.02  # from head to head where all of them stand in one place
 
 
-@dataclass(frozen=True)
-class WideRow:
-    """A row of numbers in blocks; where it is too long for the picture, it goes on below.
-
-    Attributes
-    ----------
-    blocks
-        Heatmaps of one row each, from the left.
-    width, height
-        Room, in scene units.
-    names
-        Ways to name the blocks, the longest names first: the first one with room for all of them is
-        taken, or as many names of the last. None by default.
-    seam
-        Between two blocks, in scene units.
-    above
-        A square heatmap to stand above each block; none by default.
-    row
-        Which of its rows is framed, and so is each block that is made of it.
-    word
-        What the framed rows are, at their left.
-    """
-
-    blocks: Sequence[Heatmap]
-    width: float
-    height: float
-    names: Sequence[Sequence[str]] = ()
-    seam: float = 0.0
-    above: Sequence[Heatmap] = ()
-    row: int = 0
-    word: str = ""
-
-    def size(self, around: Around) -> Size:
-        """Return its room."""
-        return Size(width=self.width, height=self.height)
-
-    def pieces(self, place: Place, around: Around) -> Mapping[str, Mobject]:
-        """Return the blocks, and what is above them, each by its number; frames, and names."""
-        word = Label(self.word, size=TEXT, colour=current_theme().highlight)
-        room, beside = place.box, (word.width + GAP) * bool(self.above)
-        boxes, squares = self._boxes(Box.of(room.left + beside, room.right, room.bottom, room.top))
-        found: dict[str, Mobject] = {
-            f"block {number}": block.copy().place(box)
-            for number, (block, box) in enumerate(zip(self.blocks, boxes, strict=True))
-        }
-        if self.above:
-            upper = [u.copy().place(box) for u, box in zip(self.above, squares, strict=True)]
-            found |= {f"above {number}": cells for number, cells in enumerate(upper)}
-            framed = [*(cells.row(self.row) for cells in upper), *boxes]
-            found["frames"] = VGroup(*map(Highlight, framed))
-            found["arrows"] = VGroup(
-                *(
-                    Label("↓", size=1.6 * TEXT, colour=current_theme().highlight).on_line(
-                        square.x, (square.bottom + box.top) / 2
-                    )
-                    for box, square in zip(boxes, squares, strict=True)
-                    if square.bottom - box.top > GAP + 1e-6
-                )
-            )
-            row = upper[0].row(self.row)
-            found["word"] = word.on_line(row.left - GAP - word.width / 2, row.y)
-        for names in self.names:
-            labels = [Label(name, size=TEXT, colour=current_theme().muted) for name in names]
-            every = math.ceil(1.1 * max(label.width for label in labels) / boxes[0].width)
-            for label, box in zip(labels, squares, strict=True):
-                label.on_line(box.x, box.top + NAMES / 2)
-            found["names"] = VGroup(*labels[::every])
-            if every == 1:
-                break
-        return found
-
-    def _boxes(self, room: Box) -> tuple[list[Box], list[Box]]:
-        """Return the box of each block, as many on each line as on the others where possible.
-
-        And the squares above them, of which only the upper sides count where none are drawn.
-        """
-        count, columns = len(self.blocks), sum(block.shape[1] for block in self.blocks)
-        least = min(LINES, count, math.ceil(columns * LEAST / self.width))
-        across = math.ceil(count / next((n for n in range(least, 5) if count % n == 0), least))
-        boxes: list[Box] = []
-        squares: list[Box] = []
-        for line in room.split_rows(math.ceil(count / across), LINE_GAP):
-            for column in line.split_columns(across, self.seam):
-                top, bottom = line.top - NAMES * bool(self.names), line.bottom
-                side = min(column.width, UPPER * line.height) * bool(self.above)
-                gap = GAP * bool(self.above)
-                if self.above and top - bottom - side - ARROW > LEAST_LOWER * side:
-                    # What squares leave free is above and below them.
-                    gap, free = ARROW, max(0.0, top - bottom - (1 + LOWER) * side - ARROW) / 2
-                    top, bottom = top - free, bottom + free
-                squares.append(Box(column.x, top - side / 2, side, side))
-                boxes.append(Box.of(column.left, column.right, bottom, top - side - gap))
-        return boxes[:count], squares[:count]
-
-
-def way_through(formula: str, text: str, width: float, count: int) -> VGroup:
-    """Return a matrix, and lines on which each number of a row goes to all numbers below it.
+class GlassHead(Group):
+    """One head: its pattern on glass, before it its keys, and before these its values.
 
     Parameters
     ----------
-    formula
-        The matrix as Typst mathematics.
-    text
-        What it does, beside it.
-    width
-        Width of the row, in scene units.
-    count
-        How many blocks a line of the row has, before the matrix and behind it.
+    view
+        The head.
+
+    Attributes
+    ----------
+    values, keys, pattern : Pane
+        From the nearest to the farthest.
     """
-    theme, lines = current_theme(), VGroup()
-    words = VGroup(Symbol(formula, size=0.07), Label(text, size=1.2 * TEXT))
-    words.arrange([1, 0, 0], buff=0.25).move_to([0, 0, 0])
-    ends = [box.x for box in Box(0, 0, width, WAY).split_columns(count)]
-    for start, stop in product(ends, repeat=2):
-        line = Line([start, WAY / 2, 0], [stop, -WAY / 2, 0], stroke_width=theme.thin)
-        lines.add(line.set_stroke(theme.ink, opacity=CROSSING))
-    room = Box(0, 0, words.width, words.height).grown(0.3, 0.2)
-    block = Outline(room, colour=theme.ink, radius=0.1).set_fill(theme.card, opacity=1.0)
-    return VGroup(lines, VGroup(block, words))
+
+    def __init__(self, view: HeadView) -> None:
+        theme = current_theme()
+        panes = []
+        for name in ("V", "K", "pattern"):
+            matrix = head_matrix(view, name)
+            assert matrix is not None
+            height = SIDE
+            if name != "pattern":
+                rows, columns = matrix.values.shape
+                height = min(SIDE * rows / columns, BAND * SIDE)
+            pane = Pane(matrix, height=height, told=matrix.name)
+            pane.set_boxes(pane.boxes, mixed(theme.background, theme.glass, EDGE), pane.layers)
+            pane.is_light = True
+            panes.append(pane)
+        super().__init__(*panes)
+        self.values, self.keys, self.pattern = panes
+        # What the mask removes is not there.
+        self.pattern.cells.set_masked(0.0).set_shown(1.0 - view.causal_mask)
+        glow(self, 0.5)
+        self._at_first = [member.points.copy() for member in self.get_family()]
+
+    def stand(self, angle: float, radius: float, middle: float = 0.0) -> None:
+        """Stand on a ring and face its middle, which is so far before that of the room.
+
+        At an angle of 0 that is its far end.
+        """
+        # Always from the same place, so that no rounding adds up on the way.
+        for member, points in zip(self.get_family(), self._at_first, strict=True):
+            member.points = points.copy()
+        turn, foot = math.radians(angle), 0.0
+        for number, pane in enumerate(self):
+            far = radius - BEHIND * (len(self) - 1 - number)
+            at = (far * math.sin(turn), foot, middle - far * math.cos(turn))
+            pane.put(at, turn=-angle)
+            foot += float(np.ptp(pane.extent[:, 1])) + OVER
+
+
+class Ring(Group):
+    """All heads of a layer, side by side on a ring around us that is open at its near end.
+
+    Parameters
+    ----------
+    layer
+        The layer.
+    apart
+        Angle from head to head.
+
+    Attributes
+    ----------
+    heads : list of GlassHead
+        The heads, from the left.
+    radius
+        Of the ring.
+    """
+
+    def __init__(self, layer: LayerView, apart: float) -> None:
+        self.heads = [GlassHead(layer.head(head)) for head in range(layer.trace.meta.n_heads)]
+        super().__init__(*self.heads)
+        self.radius = self._radius(apart)
+
+    def _radius(self, apart: float) -> float:
+        return SPACING * SIDE / (2 * math.sin(math.radians(apart / 2)))
+
+    def stand(self, apart: float, *, spread: float = 1.0, first: int = 0) -> None:
+        """Let all heads stand so many degrees from each other; the farther end stays in its place.
+
+        Parameters
+        ----------
+        apart
+            Angle from head to head: the smaller it is, the straighter is their row.
+        spread
+            Share of that: at 0 they stand behind each other, as a deck of cards.
+        first
+            Number of the head that is the nearest one then.
+        """
+        radius = self._radius(apart)
+        for number, head in enumerate(self.heads):
+            angle = spread * apart * (number - (len(self.heads) - 1) / 2)
+            hidden = STACKED * (1 - spread) * abs(number - first)
+            head.stand(angle, radius + hidden, radius - self.radius)

@@ -1,297 +1,254 @@
-"""All heads of a layer: in one room, and their outputs mixed into the output of the layer."""
+"""All heads of a layer: on a ring around us, and what they make together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
-from manim import Animation, Group, LaggedStart, Succession, VGroup, linear
+from manim import UP, Group, smooth
 
-from filmkit.core.animations import (
+from extract.trace import Trace
+from filmkit import (
+    AnimateWith,
     Appear,
-    Glide,
-    Presence,
+    Flow,
+    Matrix,
+    Relief,
+    Shot,
     ShowCells,
+    Slab,
+    Stage,
+    Strip,
+    Symbol,
     Vanish,
-    at_once,
-    set_presence,
+    beat,
+    mirrored,
+    number_at,
 )
-from filmkit.core.camera import Shot
-from filmkit.core.facts import claim, named_facts
-from filmkit.core.geometry import Box
-from filmkit.core.heatmap import Heatmap
+from filmkit.core.facts import named_facts
+from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
-from filmkit.core.numbers import counted_heads, counted_patterns, counted_sets
-from filmkit.core.seats import shot_of
-from filmkit.core.stage import beat
-from filmkit.core.text import Label
+from filmkit.core.numbers import counted_heads, counted_patterns
+from filmkit.core.seats import Seat
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
-from filmkit.pictures.parts import TEXT
-from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import head_tensor, whole_head
-from filmkit.world.standing import words_at
-from filmkit.world.world import World
-from scenes.heads.parts import WAY, WideRow, way_through
+from filmkit.pictures.tensors import head_tensor
+from scenes.heads.parts import SIDE, Ring
 
-FAINT = 0.16  # opacity of cells that are not meant
-NAME, NAME_GAP = 1.4 * TEXT, 0.3  # size of names beside a head, and how far away they are
-BELOW = 0.25  # between words and cards, in scene units
-MOST_LINES = 9  # ends of lines before a matrix
-LOWER = 0.8  # height of rows below patterns, as a share of what is left
-SEAM = 0.07  # between the outputs of two heads, in scene units
-GAPS = 1.8  # height of gaps and the last line beside two rows
-WALK, PASSED = 4.5, 12  # seconds of the walk along the heads, and how many it passes at most
+# Angles in degrees; lengths in scene units, on the ring in its radii, but for heights.
+APART, ROUND = 35.0, 280.0  # from head to head on the ring, and from the first to the last, at most
+OPEN, TALL_OPEN, HALF_ROUND = 12.0, 18.0, 130.0  # the same where the ring is open
+
+# The walk inside the ring: where the eye is, and at which angle and height it looks. Heights are
+# shares of that of the middle of a pattern.
+WALK = (
+    ((0.35, 1.15, 0.9), -150.0, 0.53),
+    ((0.3, 0.53, 0.2), -130.0, 0.71),
+    ((0.0, 0.44, -0.3), -30.0, 0.71),
+    ((-0.3, 0.8, 0.0), 75.0, 0.66),
+    ((0.33, 0.66, 0.5), 42.0, 0.73),
+)
+AT_ONE = Seat(-12, 10, 1.2, (0.0, 0.6))  # from where one head is seen
+FROM = -30.0  # from where the camera comes to it
+AT_OUTPUT = Seat(-6, 32, 1.1, (0.3, -0.6))  # and what they make together
+AROUND = Seat(6, 28, 1.0, (0.0, 0.0))  # from where the whole ring is seen
+LENS, TALL_LENS = 0.85, 0.6
+Place: TypeAlias = tuple[float, float, float]
+
+
+def even(share: float) -> float:
+    """Return how far a flight is after a share of its time: slow only at both ends."""
+    return float(0.5 * (share + smooth(share)))
+
+
+LEAST = 0.023  # height of a word that can be read, as a share of the frame's shorter side
+NINE = 9  # heads from which on all is larger that stands before them
+SEEN = 0.5  # seconds after which a number is seen that is said
+FAINT = 0.3  # opacity of rows that are not meant
+LETTERS = 0.24, 0.34  # height of words at rows, at most, and of names
+
+
+def has_copies(trace: Trace) -> bool:
+    """Return whether some heads have equal keys and values."""
+    return trace.meta.n_kv_heads < trace.meta.n_heads
 
 
 class Heads(Stage):
-    """From one head on its card to all heads of its layer, and to what they make together."""
+    """From one head to all heads of its layer, and to what they make together."""
 
     title = "Many heads, one output"
     tensors = ("x", "q", "q_rot", "k", "k_rot", "v", "pattern", "z", "out")
+    draws_start = True
 
     def prepare(self) -> None:
-        layer, meta, free = self.layer, self.trace.meta, self.frame.free
+        layer, meta = self.layer, self.trace.meta
         self.query = best_match(self.head)[0]
-        self.span = self.query, self.query + 1
         self.facts |= named_facts(
-            layer=layer.layer,
-            columns=meta.n_heads * meta.d_v,
-            heads=meta.n_heads,
-            sets=(meta.n_kv_heads, counted_sets),
+            heads=(meta.n_heads, counted_heads),
+            patterns=(meta.n_heads, counted_patterns),
+            width=meta.d_model,
             query=printable(layer.words[self.query]),
         )
-        self.world = World(layer, self.frame)
-        self.names = VGroup()
-        self.same = self.headline_of(
-            counted_patterns(meta.n_heads),
-            _("of the same words: “{words}”", words=printable("".join(layer.words)).strip()),
-        )
-        self.plates = [*self.world.pairs, self.world.lines]
-        for plate in (*self.world.keys, *self.world.values):
-            # Before they slide together every head has its pair, as bright as the others.
-            plate.cells.set_opacity(1.0)
-        self.wide = self.headline_of(
-            _(
-                "{columns} numbers for “{query}”",
-                columns=self.facts["columns"],
-                query=self.facts["query"],
-            ),
-            _(
-                "{own} from each of {heads}, for the framed row",
-                heads=counted_heads(meta.n_heads),
-                own=meta.d_v,
-            ),
-        )
-        self.one = self.headline_of(
-            _("One output for “{query}”", query=self.facts["query"]),
-            _("the output matrix mixes the numbers of all heads"),
-        )
-        self.room = self.one.below().height - GAPS - WAY
-        self.part(
-            "W_O",
-            way_through("W_O", _("output matrix"), free.width, min(meta.n_heads, MOST_LINES)),
-        )
-        self.part("out", WideRow(self._output(), free.width, 0.42 * self.room))
-        biased = any(self.trace.has("b_O", number) for number in self.trace.layers_with_weights())
-        made = claim(
-            biased,
-            _("plus a bias: attention output of this layer"),
-            _("attention output of this layer"),
-        )
-        self.part("made", Label(made, size=1.2 * TEXT))
+        others = max(1, meta.n_heads - 1)
+        self.apart = min(APART, ROUND / others)
+        self.open = min(TALL_OPEN if self.frame.upright else OPEN, HALF_ROUND / others)
+        self.ring = mirrored(Ring(layer, self.apart))
+        self.mine = self.ring.heads[self.head.head]
 
-    # Parts
+    def variant(self, beat: str) -> str:
+        return "shared" if has_copies(self.trace) else "own"
 
-    def _outputs(self, height: float, above: Sequence[Heatmap] = ()) -> WideRow:
-        """Return the row of z of the followed token, from all heads, side by side."""
-        heads = range(self.trace.meta.n_heads)
-        rows = [head_tensor(self.layer.head(h), "z").heatmap(Box(0, 0, 1, 1)) for h in heads]
-        blocks = [row.part(self.span, (0, self.trace.meta.d_v)) for row in rows]
-        names = [[_("head {head}", head=head) for head in heads], [*map(str, heads)]]
-        if self.frame.upright and not above:
-            names = []  # rows on several lines would be thinner than what names them
-        width = self.frame.free.width
-        word = printable(self.layer.words[self.query])
-        return WideRow(blocks, width, height, names, SEAM, above, self.query, word)
+    # The ring
 
-    def _output(self) -> list[Heatmap]:
-        """Return the row of the layer's output of the followed token, in as many blocks."""
-        meta = self.trace.meta
-        source = self.layer.source("out", (0, meta.d_model))
-        whole = Heatmap(self.layer.rows("out"), self.layer.norm("out"), source=source)
-        ends = np.linspace(0, meta.d_model, meta.n_heads + 1).astype(int).tolist()
-        return [whole.part(self.span, columns) for columns in pairwise(ends)]
-
-    # The room
-
-    def _enter(self, *, wall: bool = False) -> None:
-        """Stand in the room as the beat before leaves it, where that was not played."""
-        if self.world not in self.mobjects:
-            self.add(self.world)
-            self.camera.shot = self.world.shot("wall" if wall else "arc")
-            if wall:
-                set_presence(Group(*self.plates), 0.0)
-                at_once(self._hang_up())
-
-    def _hang_up(self) -> Animation:
-        """Return the animation in which the cards fill the frame below the words."""
-        return self.world.hang_up(self.same.below(head=BELOW, foot=BELOW), run_time=2.4)
-
-    def _names(self, head: int) -> VGroup:
-        """Return the names of what stands on the card of a head and before it, beside each."""
-        plan, theme, names = self.world.plan, self.theme, VGroup()
-        width = 0.28 * self.frame.free.width
-        for text, meaning, colour, place, side in (
-            (_("pattern"), _("pattern: who reads whom"), theme.ink, plan.card(head), 1),
-            (_("keys"), _("keys: how a word is found"), theme.key, plan.plate(head, 0), -1),
-            (_("values"), _("values: what it hands on"), theme.value, plan.plate(head, 1), 1),
-        ):
-            at, away = place.point(side * place.width / 2, 0.0), (side * NAME_GAP, 0.0)
-            text = text if self.frame.upright else meaning
-            names.add(words_at(text, at, away=away, width=width, size=NAME, colour=colour))
-        return names
-
-    def _close(self, head: int) -> Shot:
-        """Return the shot of a card alone, which fills most of the frame's height or width."""
-        card = self.world.plan.card(head)
-        height = card.height * max(1.7, 1.2 * self.frame.height / self.frame.width)
-        return replace(self.world.shot("card", head), center=card.center, height=height)
-
-    @beat
+    @beat(title="A head at a glance")
     def one_head_on_a_card(self) -> None:
-        """Stand this head up as a card: its pattern, and before it its [keys] and [values]."""
-        head, world = self.head.head, self.world
-        mosaic, tall = whole_head(self.layer)
-        self.show(mosaic, tall=tall, words="rows")
-        self.show("pattern pattern\nK V")
-        self.names = self._names(head)
-        line = _("head {head} of layer {layer}", head=head, layer=self.facts["layer"])
-        words = self.headline_of(_("One head"), line)
-        plan, ahead = world.plan, world.shot("card", head)
-        places = plan.card(head), plan.plate(head, 0), plan.plate(head, 1)
-        shot = shot_of(
-            np.concatenate([place.corners for place in places]),
-            self.frame,
-            into=words.below(),
-            turn=ahead.theta,
-            tilt=ahead.phi,
-            words=self.names.submobjects,
-        )
-        self.play(*world.settle(self, head, shot, alone=True))
-        self.play(*self.say(words), Appear(self.names))
+        """This is one head: its pattern, and before it the [keys] and the [values] that it works
+        with."""
+        self.ring.stand(self.apart, spread=0.0, first=self.head.head)
+        head, words, theme = self.mine, self.layer.words, self.theme
+        names = Group()
+        for pane, name, colour in (
+            (head.pattern, _("pattern: who reads whom"), theme.ink),
+            (head.keys, _("keys: how a word is found"), theme.key),
+            (head.values, _("values: what it hands on"), theme.value),
+        ):
+            lies = "floor" if self.frame.upright else "stands"
+            label = number_at(name, (0, 0, 0), lies, size=LETTERS[1], colour=colour)
+            if self.frame.upright:
+                place = head.values.at((0.0, 0.0, 0.7 + 0.6 * len(names)))
+            else:
+                # The pattern is high: its name is beside its middle.
+                high = SIDE / 2 if pane is head.pattern else 0.0
+                place = pane.at((SIDE / 2 + 0.3 + label.width / 2, high, 0.0))
+            names.add(label.shift(place))
+        pitch, labels = SIDE / len(words), Group()
+        size = min(0.8 * pitch, LETTERS[0])
+        left, top, back = head.pattern.at((-SIDE / 2 - pitch, SIDE, 0.0)).tolist()
+        for number, word in enumerate(words):
+            label = number_at(printable(word), (0, 0, 0), "stands", size=size)
+            at = (left - label.width / 2, top - (number + 0.75) * pitch, back)
+            labels.add(label.shift(at))
+        self.names = Group(labels, names)
+        seat = self.see_from(AT_ONE, head, self.names, run_time=3.2)
+        self.camera.shot = replace(seat.shot, height=1.2 * seat.shot.height, theta=FROM)
+        if size < LEAST * seat.shot.height * self.frame.shorter_side / self.frame.height:
+            # Words of many rows are too small to be read.
+            labels.remove(*labels)
+        # What comes from another scene arrives while the camera rests.
+        self.play(Appear(head, run_time=0.8), self.light_up(head.pattern))
+        self.play(seat, Appear(labels), Appear(names[0]))
+        for mark, name in zip(("keys", "values"), names[1:], strict=True):
+            self.wait_for(mark)
+            self.play(Appear(name, run_time=SEEN))
 
-    @beat(when=lambda trace: trace.meta.n_heads > 1)
+    @beat(when=lambda trace: trace.meta.n_heads > 1, title="Side by side")
     def all_heads_slide_in(self) -> None:
-        """Layer {layer} has {heads} of them. All read the same words, at the same time."""
-        self._enter()
-        count = self.trace.meta.n_heads
-        others = [head for head in range(count) if head != self.head.head]
-        coming = self.move_camera(self.world.shot("arc")), self.world.arrive(others)
+        """All on the same words, and side by side, a layer runs [{heads}]."""
+        ring, first = self.ring, self.head.head
+        ring.stand(self.apart)
+        count = number_at(self.facts["heads"], (0, 0, 0.3), "floor", size=0.28 * ring.radius)
+        # The nearest ones may reach beyond the frame.
+        seat = self.see_from(AROUND, *(ring.heads[1:-1] or ring.heads), count, run_time=4.4)
+        ring.stand(self.apart, spread=0.0, first=first)
+        others = [head for head in ring.heads if head is not self.mine]
+        self.add(self.mine)
         self.play(
-            *coming,
-            *self.say(),
-            *([Vanish(self.names)] if self.names in self.mobjects else []),
-        )
-        meta = self.trace.meta
-        name = claim(
-            meta.attention == "mla", _("each with its <key>keys</key> and <value>values</value>")
-        ) or claim(
-            meta.n_kv_heads == count,
-            _(
-                "each with its <key>keys</key> and <value>values</value>: "
-                "multi-head attention (MHA)"
+            *self.leave(self.mine, run_time=0.6),
+            *(Appear(head, run_time=0.6) for head in others),
+            AnimateWith(
+                ring,
+                lambda share: ring.stand(self.apart, spread=share, first=first),
+                run_time=4.4,
             ),
-            _(
-                "if each had its own <key>keys</key> and <value>values</value>: "
-                "multi-head attention (MHA)"
-            ),
+            seat,
         )
-        self.play(*self.say(self.headline_of(counted_heads(count), name)))
+        self.wait_for("heads")
+        self.play(Appear(count, run_time=SEEN), self.light_up(count))
 
-    @beat(when=lambda trace: trace.meta.n_kv_heads < trace.meta.n_heads)
-    def some_share_keys_and_values(self) -> None:
-        """In this model, heads next to each other have equal [keys] and [values]:
-        all they need is {sets}."""
-        self._enter()
-        world, sets = self.world, self.trace.meta.n_kv_heads
-        for number in range(sets):
-            pairs = [p for h, p in enumerate(world.pairs) if self.trace.kv_head(h) == number]
-            self.play(*self.say(), *world.spotlight(*pairs), run_time=min(0.8, 2.4 / sets))
-        self.play(*world.spotlight(*world.pairs))
-        self.play(world.slide_together(sets), run_time=2.0)
-        sets_of = claim(
-            sets > 1,
-            _("of <key>keys</key> and <value>values</value>: grouped-query attention (GQA)"),
-            _("of <key>keys</key> and <value>values</value>: multi-query attention (MQA)"),
-        )
-        words = self.headline_of(self.facts["sets"], sets_of)
-        self.play(*self.say(words), *world.spotlight(world))
-
-    @beat(when=lambda trace: trace.meta.n_heads > 1)
+    @beat(
+        when=lambda trace: trace.meta.n_heads > 1,
+        title="{patterns}",
+        shared="Each of them asks with its own queries, so each has its own pattern. In this model "
+        "neighbours have equal keys and values: what that saves comes later.",
+        own="Each of them asks with its own queries, and finds by its own keys. So each has its "
+        "own pattern of the same words.",
+    )
     def along_the_heads(self) -> None:
-        """Every head asks with queries of its own, so it has a pattern of its own."""
-        self._enter()
-        # Along one row of the arc, and back along the next; of many heads the first ones will do.
-        rows = np.split(np.arange(self.trace.meta.n_heads), np.cumsum(self.world.plan.rows)[:-1])
-        order = np.concatenate([row[:: (-1) ** number] for number, row in enumerate(rows)])
-        shots = [self._close(head) for head in order[:PASSED].tolist()]
-        pace = {"run_time": WALK / len(shots), "rate_func": linear}
-        self.play(*(Presence(part, 0.0) for part in self.plates), *self.say())
-        self.play(self.move_camera(shots[0], run_time=2.0))
-        self.play(Succession(*(self.move_camera(shot, **pace) for shot in shots)))
-        self.play(self.move_camera(self.world.shot("wall"), run_time=2.4), self._hang_up())
-        self.play(*self.say(self.same))
+        lens = TALL_LENS if self.frame.upright else LENS
+        self.ring.stand(self.apart)
+        self.add(self.ring)
+        shots = [self._inside(*place, lens) for place in WALK]
+        self.play(
+            *self.leave(self.ring),
+            self.light_up(self.ring.heads[len(self.ring.heads) // 2].values, run_time=4),
+            self.move_camera(shots[-1], past=shots[:-1], run_time=10, rate_func=even),
+        )
+
+    def _inside(self, eye: Place, angle: float, height: float, lens: float) -> Shot:
+        """Return the shot from a place inside the ring to its glass at an angle."""
+        turn, radius, middle = np.radians(angle), self.ring.radius, self.mine.pattern.middle[1]
+        size = np.array([radius, middle, radius])
+        return Shot.looking(size * eye, size * [np.sin(turn), height, -np.cos(turn)], lens)
 
     # The output
 
-    @beat
-    def outputs_line_up(self) -> None:
-        """Follow the row of [“{query}”] through all heads: their outputs, side by side, are one
-        row of {columns} numbers."""
-        self._enter(wall=True)
-        meant = np.arange(self.layer.count)[:, None] == self.query
-        patterns = [card.pattern for card in self.world.cards]
-        dimmed = [ShowCells(p, p.shown * np.where(meant, 1.0, FAINT)) for p in patterns]
-        self.play(*dimmed, *self.say())
-        # Nothing is played: it is known then where everything will be.
-        shot, self.camera.shot = self.camera.shot, Shot()
-        self.remove(self.world)
-        above = [
-            head_tensor(self.layer.head(head), "pattern").heatmap(Box(0, 0, 1, 1)).set_masked(0.0)
-            for head in range(len(patterns))
-        ]
-        height = self.wide.below(head=BELOW).height * (1.0 if self.frame.upright else LOWER)
-        self.part("outputs", self._outputs(height, above))
-        self.show("outputs", headline=self.wide, later="outputs")
-        self.add(self.world)
-        self.camera.shot = shot
-        pieces = dict(self.parts["outputs"].pieces)
-        rest = [pieces.pop(name) for name in ("names", "frames", "arrows", "word")]
-        places = {name: piece.copy() for name, piece in pieces.items()}
-        for number, pattern in enumerate(patterns):
-            pieces[f"above {number}"].points = pattern.points.copy()
-            pieces[f"block {number}"].points = pattern.part(self.span, (0, self.layer.count)).points
-        self.play(*map(Appear, pieces.values()), Vanish(self.world), run_time=1.0)
-        self.play(
-            *(Glide(piece, places[name]) for name, piece in pieces.items()),
-            self.move_camera(Shot()),
-            run_time=2.4,
-        )
-        self.play(*map(Appear, (self.wide, *rest)))
-
-    @beat
+    @beat(title="Output matrix")
     def one_output(self) -> None:
-        """A last matrix, W O, mixes all these numbers into the layer's attention output, as wide
-        as the input."""
-        self.part("outputs", self._outputs(0.58 * self.room))
-        self.show("outputs\nW_O\nout\nmade", headline=self.one, later="W_O out made")
-        way, blocks = self.parts["W_O"].whole[0], self.parts["out"].pieces.values()
-        # From row to row, over the gaps of the mosaic.
-        top, bottom = self.parts["outputs"].box.bottom, self.parts["out"].box.top
-        way[0].stretch_to_fit_height(top - bottom).set_y((top + bottom) / 2)
-        self.play(LaggedStart(*map(Appear, way), lag_ratio=0.8, run_time=1.6))
-        self.play(LaggedStart(*map(Appear, blocks), lag_ratio=0.3))
-        self.play(Appear(self.parts["made"].whole))
+        """For “{query}”, each head hands on a row of its own. A last matrix, W_O, mixes them all
+        into one: [{width}] numbers."""
+        ring, trace, theme = self.ring, self.trace, self.theme
+        upright = self.frame.upright
+        ring.stand(self.open)
+        rows = [head_tensor(self.layer.head(head), "z") for head in range(len(ring.heads))]
+        unit = Relief.unit_of(*(row.values[self.query] for row in rows), height=1.2)
+        outputs = []
+        for row, head in zip(rows, ring.heads, strict=True):
+            relief = Relief.of(row, self.query, unit=unit, width=SIDE, depth=0.2, role="value")
+            relief.points = head.values.points + 0.5 * UP
+            outputs.append(relief)
+        count = len(outputs)
+        size = max(1.0, count / NINE)
+        near, step = (8.0 * size, 9.0 * size) if upright else (3.6 * size, 5.0 * size)
+        told = _("one row from each head")
+        shares = np.full(count, 1 / count)
+        strip = Strip(shares, colours=theme.value, size=(7 * size, 0.1, 0.6), told=told)
+        strip.set_boxes(strip.boxes, theme.value).put((0, 0, near))
+        slab = Slab("", width=7.4 * size, height=1.7 * size, thickness=0.5)
+        slab.lay(Symbol("W_O", size=1.2 * size / FRAME_HEIGHT)).put((0, 0, near + 0.6))
+        wide = (11.0 if upright else 15.0) * size
+        base = Strip([1.0], size=(wide, 0.06, 0.2), told=_("one row")).put((0, 0, near + step))
+        out = Matrix(
+            self.layer.rows("out"),
+            source=self.layer.source("out", (0, trace.meta.d_model)),
+            rows="token",
+            words=self.layer.words,
+        )
+        made = Relief.of(out, self.query, width=wide, height=1.5 * size, depth=0.3)
+        made.put((0, 1.1 * size, near + step))
+        for body in (*outputs, slab, made):
+            body.is_light = True
+        text = _(
+            "{width} numbers for “{query}”", width=self.facts["width"], query=self.facts["query"]
+        )
+        name = number_at(text, (0, 0, near + step + 1.6 * size), "floor", size=0.08 * wide)
+        patterns = [head.pattern for head in ring.heads]
+        shot = self.see_from(AT_OUTPUT, *outputs, *patterns, made, name)
+        enters, leaves = Flow(outputs, strip), Flow([slab], base)
+        ring.stand(self.apart)
+        self.add(ring)
+        turned = AnimateWith(
+            ring, lambda share: ring.stand(self.apart + share * (self.open - self.apart))
+        )
+        self.play(*self.leave(ring), turned, shot, run_time=2.6)
+        meant = np.where(np.arange(self.layer.count)[:, None] == self.query, 1.0, FAINT)
+        self.play(
+            *(Vanish(Group(head.keys, head.values)) for head in ring.heads),
+            *(ShowCells(pane.cells, pane.cells.shown * meant) for pane in patterns),
+            *(relief.grow() for relief in outputs),
+            run_time=1.2,
+        )
+        self.play(enters.pour(), Appear(strip), Appear(slab), self.light_up(slab), run_time=2.6)
+        self.play(leaves.pour(), Appear(base), made.grow(), run_time=2.4)
+        self.wait_for("width")
+        self.play(Appear(name, run_time=SEEN))

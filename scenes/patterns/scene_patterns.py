@@ -2,85 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
-from manim import DOWN, Animation, Group, VGroup, VMobject, smooth, squish_rate_func
+import numpy.typing as npt
+from manim import RIGHT, UP, Group, LaggedStart, Mobject
 
-from extract.attention.patterns import StrongestHead, first_token_weight, strongest_head
+from extract.attention.patterns import first_token_weight
 from extract.facts.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
-from filmkit.core.animations import (
+from filmkit import (
     Appear,
-    Presence,
-    Recolour,
-    Vanish,
-    first_half,
-    second_half,
+    Label,
+    LayerView,
+    MoveCamera,
+    Pane,
+    Shot,
+    ShowCells,
+    Stage,
+    beat,
+    glow,
+    head_matrix,
+    mirrored,
+    number_at,
 )
-from filmkit.core.camera import Shot, pin_to_frame
-from filmkit.core.facts import claim, fact, named_facts
-from filmkit.core.headline import Headline
+from filmkit.core.animations import first_half, second_half
+from filmkit.core.body import turned
+from filmkit.core.facts import claim, named_facts
 from filmkit.core.language import _
-from filmkit.core.light import glow
-from filmkit.core.numbers import (
-    counted_heads,
-    counted_layers,
-    counted_patterns,
-    format_large_share,
-)
-from filmkit.core.stage import beat
-from filmkit.core.text import Label
-from filmkit.core.view import LayerView
-from filmkit.mobjects.marks import Highlight
-from filmkit.pictures.mosaic import TOKEN
-from filmkit.pictures.parts import TEXT, Matrix
-from filmkit.pictures.picture import Mark
-from filmkit.pictures.stage import Stage
-from filmkit.pictures.tensors import head_tensor
-from filmkit.pictures.texts import text_in
+from filmkit.core.numbers import counted_heads, counted_layers, counted_patterns
+from filmkit.core.seats import Seat
 from filmkit.world.published import LARGE, LARGE_NAME
-from filmkit.world.standing import words_at
-from scenes.patterns.parts import (
-    Field,
-    Wall,
-    Zoom,
-    at_the_first,
-    close_shot,
-    from_the_side,
-    low_over,
-    prompt_patterns,
-)
+from scenes.patterns.parts import STEP, Plain, Wall, prompt_patterns
 
+Place: TypeAlias = tuple[float, float, float]
+View: TypeAlias = tuple[Place, Place, float]
+
+# Places at a wall: along it from the first layer to the last one, across it, and away from it, the
+# last two in its shorter sides. With a lens they are where the eye is, and what it looks at.
+LAST = (1.0, 0.3, 0.72), (0.76, 0.36, 0.0), 0.7
+FIRST = (0.1, 0.3, 0.55), (0.3, 0.38, 0.0), 0.9
+ALL = (0.7, 0.5, 1.3), (0.57, 0.32, 0.0), 0.7
+BOTH = Seat(-20.0, 10.0, 0.6, (0.9, 0.6))
+OVER = (0.6, 1.4, 0.6), (0.5, 0.0, -1.0), 0.9
+# The same in upright frames.
+TALL_FIRST = (0.02, -0.3, 1.2), (0.4, 0.0, 0.0), 0.9
+TALL_BOTH = Seat(-3.0, -28.0, 0.85, (0.0, 0.0))
+
+FEWEST, LONG = 6, 3  # heads, and layers for each of them, from which on walls are so seen
+SIDE_SEAT = Seat(18.0, 12.0, 1.0, (0.0, -0.4))  # from where others are seen
+TURN, TALL_TURN = -40.0, -25.0  # of the wall of another model, in degrees
+
+WIDEST = 1.0  # of a line above a wall, in widths of that wall
+LINES = 0.13, 0.07  # height of lines before a wall, as shares of the frame's height
+LOW, LOWER = -0.88, -1.5  # where they stand, or would before they are in the frame, from its middle
+MARGIN = 0.85  # where they end at the right, at most, as a share of half the frame's width
+LAST_ONES = 2  # layers of a wall that are seen beside the other one
+LONGEST = 4.8  # length of a number of heads, at most, in heights of its line
+SEEN = 0.5  # seconds after which a number is seen that is said
 RESTS = 0.5  # a head rests if it gives the first token more than this share
 SEVERAL = 8  # resting heads from which on there are wrong answers to choose from
-DIM = 0.25  # opacity of patterns that are not meant
-# The eye at the last layers: angles in degrees, and its distance as a share of the longer side.
-TURNS, LOW, WALL_AWAY = 26.0, 5.0, 0.5
-BEFORE = 2  # rows of patterns before the featured one in the field
-ONE_LAYER, BESIDE = 0.3, 1.8  # from a framed layer to its name, and room for that beside a wall
-BRACKET = 0.15  # from a pair's name to its bracket, and length of the ends of that
-NOTE = 0.22  # from the headline to the note over the field, and from that to the horizon
-SHINE = 1.5  # how much light the field gives
-# The featured pattern in the field: its side as a share of the frame's shorter side, and how far
-# below the frame's middle it is, in heights of the frame.
-NEAR, FOOT = 0.18, 0.28
-
-TWINS = """
-    back_name back_name rest_name rest_name
-    own_back  two_back  own_rest  two_rest
-"""
-TALL_TWINS = """
-    back_name back_name
-    own_back  two_back
-    rest_name rest_name
-    own_rest  two_rest
-"""
+SHINE = 0.9  # how much light a wall gives
+DIM = 0.2  # opacity of patterns that are not meant
 
 
-def resting_heads(trace: Trace) -> np.ndarray:
+def resting_heads(trace: Trace) -> npt.NDArray[np.bool_]:
     """Return which heads give the first token more than half of their attention."""
-    return first_token_weight(prompt_patterns(trace)) > RESTS
+    return np.asarray(first_token_weight(prompt_patterns(trace)) > RESTS)
+
+
+def fitted(label: Label, width: float) -> Label:
+    """Return a label that is not wider than so many scene units: made smaller, if it is."""
+    return label.scale(min(1.0, width / label.width))
 
 
 def has_twin(trace: Trace) -> bool:
@@ -89,103 +84,60 @@ def has_twin(trace: Trace) -> bool:
 
 
 class Patterns(Stage):
-    """One head's pattern, all of them, heads with a habit, and how many a large model has.
-
-    The wall shows the trace, head by head; for the large model it is repeated.
-    """
+    """One head's pattern, all of them, heads with a habit, and how many a large model has."""
 
     title = "Every head’s pattern on one wall"
     tensors = ("pattern",)
+    draws_start = True
     live = "patterns"
 
     def prepare(self) -> None:
-        meta, patterns = self.trace.meta, prompt_patterns(self.trace)
-        total, self.rests = meta.n_layers * meta.n_heads, resting_heads(self.trace)
-        resting = int(self.rests.sum())
-        self.featured = self.layer.layer, self.head.head
+        meta = self.trace.meta
+        self.rests = resting_heads(self.trace)
+        resting, total = int(self.rests.sum()), self.rests.size
         self.facts |= named_facts(
             layers=(meta.n_layers, counted_layers),
             heads=(meta.n_heads, counted_heads),
             total=(total, counted_patterns),
             all=total,
-            first=claim(meta.has_bos, _("the beginning token"), _("the first word")),
+            first=claim(meta.has_bos, _("the start token"), _("the first word")),
             resting=resting,
             few=resting // SEVERAL,
             some=resting // 2,
             many_layers=(LARGE.n_layers, counted_layers),
             many_heads=(LARGE.n_heads, counted_heads),
-            many=LARGE.n_layers * LARGE.n_heads,
+            many=(LARGE.n_layers * LARGE.n_heads, counted_patterns),
         )
-        size = _("{layers} × {heads}", layers=self.facts["layers"], heads=self.facts["heads"])
-        line = _(
-            "heads look mostly at {first}: upright lines",
-            first=self.facts["first"],
-        )
-        count = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
-        self.resting = self.headline_of(count, line)
-        line = _("{size}, all of the same words", size=size)
-        self.words = self.headline_of(self.facts["total"], line)
-        rooms = (words.below() for words in (self.words, self.resting))
-        room = min(rooms, key=lambda box: box.top)
-        self.wall = glow(Wall(self.layer, self.frame, room))
-        self.ends = self.wall.names()
-        self.back = strongest_head(patterns, "previous")
-        self.rest = strongest_head(patterns, "sink")
-        self.part("back", self._pattern(self.layer, self.back))
+        self.facts["large"] = LARGE_NAME
+        self.wall = self._wall(self.layer)
         if has_twin(self.trace):
-            self._prepare_gpt2()
+            other = replace(
+                LayerView.of_prompt(gpt2_trace(), None, show_first_token=True), compared=True
+            )
+            self.twin_rests = resting_heads(other.trace)
+            self.facts |= named_facts(
+                gpt2=other.trace.meta.model,
+                twin_all=self.twin_rests.size,
+                twin_resting=int(self.twin_rests.sum()),
+            )
+            self.twin = self._wall(other, turn=TALL_TURN if self.frame.upright else TURN)
 
-    def _prepare_gpt2(self) -> None:
-        """Make the picture of GPT-2's patterns on the same prompt beside this model's."""
-        other = LayerView.of_prompt(
-            gpt2_trace(), None, show_first_token=self.settings.show_first_token
-        )
-        patterns = prompt_patterns(other.trace)
-        self.gpt2 = replace(other, compared=True)
-        self.facts |= named_facts(gpt2=other.trace.meta.model)
-        for view, key, name, finds in (
-            (self.layer, "own", self.trace.meta.model.split("-")[0], (self.back, self.rest)),
-            (
-                self.gpt2,
-                "two",
-                self.facts["gpt2"],
-                (strongest_head(patterns, "previous"), strongest_head(patterns, "sink")),
-            ),
-        ):
-            for habit, find in zip(("back", "rest"), finds, strict=True):
-                matrix = self._pattern(view, find, columns="key", first=True)
-                self.part(f"{key}_{habit}", replace(matrix, name=name))
-        for name, text in (
-            ("back", _("look one word back")),
-            ("rest", _("look at the start")),
-        ):
-            self.part(f"{name}_name", Label(text, size=1.2 * TEXT))
-
-    def _pattern(
-        self, view: LayerView, find: StrongestHead, *, columns: str = TOKEN, first: bool = False
-    ) -> Matrix:
-        """Return the pattern of a head, and perhaps the column of a first token that is hidden.
-
-        What the mask removes is as black as all that nobody looks at.
-        """
-        head = replace(view, layer=find.layer).head(find.head)
-        matrix = head_tensor(head, "pattern")
-        plain = replace(matrix, name="", symbol="", columns=columns, masked=None)
-        if not first or not view.hides_first:
-            return plain
-        drawn = slice(view.first, view.stop)
-        return replace(
-            plain,
-            values=view.trace.get("pattern", find.layer)[find.head, drawn, : view.stop],
-            source=replace(matrix.source, index=(find.head, (1, view.stop), (0, view.stop))),
-        )
+    def _wall(self, view: LayerView, turn: float = 0.0) -> Wall:
+        """Return the wall of a model; one that is turned stands to the right of this model's."""
+        upright, at = self.frame.upright, np.zeros(3)
+        if turn:
+            wide = STEP * (view.trace.meta.n_heads if upright else view.trace.meta.n_layers) / 2
+            along, away = wide * np.cos(np.radians(turn)), -wide * np.sin(np.radians(turn))
+            at[:] = self.wall.size[0] / 2 + along + STEP, 0.0, away + STEP / 4
+        return glow(mirrored(Wall(view, upright=upright, at=at, turn=turn)), SHINE)
 
     def variant(self, beat: str) -> str:
         return "many" if int(self.rests.sum()) >= SEVERAL else "few"
 
     def provenance_notes(self) -> tuple[str, str]:
         about, hidden = super().provenance_notes()
-        if self.playing == "the_same_words" and self.gpt2.trace.meta.published:
+        published = has_twin(self.trace) and gpt2_trace().meta.published
+        if self.playing == "the_same_words" and published:
             model = self.facts["gpt2"]
             about = about.replace(model, _("{model}, published values", model=model))
         if self.playing == "many_more":
@@ -193,211 +145,194 @@ class Patterns(Stage):
             about = about.replace(model, f"{model}  ·  " + _("its {total}, repeated", total=total))
         return about, hidden
 
-    # Ways between the wall and single patterns
+    # Places at the wall
 
-    def _pull_back(self, part: str, place: tuple[int, int], *moves: Animation) -> None:
-        """Let a pattern that fills the frame go back to its place on the wall."""
-        if part not in self.parts:
-            # The beat before, which leaves it, was not played.
-            self.show(part)
-        cells = self.parts[part].cells.whole
-        gone = [other for other in self.visible_parts() if other is not cells]
-        self.play(Vanish(Group(*gone)), run_time=self.theme.tempo.small)
-        rows, columns = cells.shape
-        tile = self.wall.block(*self.wall.cut(*place, whole=columns > rows))
-        self.camera.shot = close_shot(tile, cells.box, self.frame)
-        cells.place(tile).edged = False
-        self.add(self.wall)
-        self.bring_to_front(cells)
-        small = Recolour(cells, norm=self.wall.norm, masked=0.0)
-        self.play(Zoom(self.camera, Shot()), small, *moves, run_time=self.theme.tempo.swing)
-        self.remove(cells)
+    @property
+    def unit(self) -> float:
+        """Length of the wall's shorter side."""
+        return float(self.wall.size[0 if self.frame.upright else 1])
 
-    def _come_close(self, part: str, place: tuple[int, int], words: Headline) -> None:
-        """Let the camera come so close to a pattern on the wall that it is a part, with words."""
-        # Nothing is played: it is known then where everything will be.
-        before, shot = list(self.mobjects), self.camera.shot
-        self.remove(*before)
-        self.camera.shot = Shot()
-        self.show(part, later=part, headline=words)
-        self.add(*before)
-        self.camera.shot = shot
-        cells, tile = self.parts[part].cells.whole, self.wall.tile(*place)
-        box = cells.box
-        cells.place(tile)
-        gone = [other for other in self.visible_parts() if other is not self.wall]
-        self.play(
-            Zoom(self.camera, close_shot(tile, box, self.frame)),
-            Vanish(Group(*gone), rate_func=first_half),
-            Appear(cells, rate_func=first_half),
-            Presence(self.wall, 0.0, rate_func=second_half),
-            run_time=self.theme.tempo.swing,
-        )
-        self.remove(self.wall)
-        self.camera.shot = Shot()
-        cells.place(box)
-        pieces = self.parts[part].pieces.values()
-        self.play(
-            Appear(words), *(Appear(piece) for piece in pieces if cells not in piece.get_family())
-        )
+    def _at(self, along: float, across: float, away: float) -> npt.NDArray[np.float64]:
+        """Return a place at the wall as a point (3,) of the room."""
+        length, unit = float(self.wall.size.max()), self.unit
+        if self.frame.upright:
+            return np.array([across * unit, along * length, away * unit])
+        return np.array([(along - 0.5) * length, across * unit, away * unit])
+
+    def _of_last_floors(self, number: Mobject, turn: float) -> MoveCamera:
+        """Return the way to the seat over the last layers, which are on top in upright frames."""
+        floors = self.wall[-2 - self.trace.meta.n_heads :]
+        return self.see_from(Seat(turn, 15, 0.8, (0.0, 0.9)), *floors, number)
+
+    @property
+    def _is_long(self) -> bool:
+        layers, heads = self.rests.shape
+        return bool(heads >= FEWEST and layers >= LONG * heads)
+
+    def _view(self, view: View) -> Shot:
+        """Return the shot of a view, or one that shows all of the wall, where that is too short."""
+        if not self._is_long:
+            return self.see_from(SIDE_SEAT, self.wall).shot
+        eye, at, lens = view
+        return Shot.looking(self._at(*eye), self._at(*at), lens)
+
+    def _with_lines(self, view: View, left: float, *lines: str) -> tuple[Shot, Group]:
+        """Return the shot of a view of the wall, and lines that stand before it."""
+        if not self._is_long:
+            return self._from_seat(SIDE_SEAT, (self.wall,), left, *lines)
+        shot = self._view(view)
+        return shot, self._before(shot, left, LOW, *lines)
+
+    def _from_seat(
+        self, seat: Seat, walls: Iterable[Mobject], left: float, *lines: str
+    ) -> tuple[Shot, Group]:
+        """Return the shot from a seat of walls and of lines that stand before them, and these."""
+        texts = self._before(self.see_from(seat, *walls).shot, left, LOWER, *lines)
+        return self.see_from(seat, *walls, texts).shot, texts
+
+    def _before(self, shot: Shot, left: float, foot: float, *lines: str) -> Group:
+        """Return lines that stand on the floor and face the eye of a shot.
+
+        They begin at a place of the frame, which is given in shares of its half from the middle.
+        """
+        wide = self.frame.width / self.frame.height
+        ray = np.array([left * wide, foot, -2 * shot.focal]) @ shot.rotation()
+        eye = shot.eye()
+        length = float(eye[1] / -ray[1])
+        corner, height = eye + length * ray, 2 * length  # the height is that of the frame there
+        texts = Group()
+        for line, size in reversed([*zip(lines, LINES, strict=False)]):
+            label = number_at(line, (0, 0, 0), "stands", size=size * height)
+            fitted(label, (MARGIN - left) / 2 * wide * height)
+            label.points = turned(label.points + label.width / 2 * RIGHT, shot.theta) + corner
+            corner = corner + size * height * UP
+            texts.add(label)
+        return Group(*texts[::-1])
+
+    def _count(self, wall: Wall, number: str, name: str, size: float, turn: float) -> Group:
+        """Return a number and a name below it, which stand on top of a wall."""
+        at = wall[-1].top + (0.8 * size + STEP) * UP
+        first = fitted(number_at(number, at, "stands", size=size, turn=turn), LONGEST * size)
+        second = number_at(name, at, "stands", size=0.7 * size, turn=turn)
+        fitted(second, WIDEST * wall.size[0])
+        return Group(first, second.shift([0.0, -0.8 * size, 0.0]))
 
     # The wall
 
-    @beat
+    @beat(title="The whole model")
     def one_of_many(self) -> None:
-        """One head makes one pattern. This model has {layers} of {heads}: {total}."""
-        self.show("pattern", titles=False)
-        self._pull_back("pattern", self.featured, self.wall.wave_from(*self.featured))
-        here = Highlight(self.wall.tile(*self.featured))
-        names = self.wall.names(self.featured)
-        self.play(*self.say(self.words), Appear(here), Appear(names))
-
-    @beat(when=lambda trace: trace.meta.n_layers > 1)
-    def through_the_model(self) -> None:
-        """Layer after layer, from the first to the last."""
-        line = _("from the first, far away, to the last")
-        words, down = self.headline_of(self.facts["layers"], line), self.wall.downward
-        turned = {"phi": -TURNS} if down else {"theta": TURNS, "phi": -LOW}
-        room = words.below(foot=2 * ONE_LAYER) if down else words.below(right=BESIDE)
-        end = from_the_side(self.wall.corners, room, self.frame, away=WALL_AWAY, **turned)
-        gone = [part for part in self.visible_parts() if part is not self.wall]
-        if self.wall not in self.mobjects:
-            self.add(self.wall)
-        self.play(
-            Vanish(Group(*gone), rate_func=first_half),
-            Zoom(self.camera, at_the_first(self.wall.box)),
-        )
-        self.play(Zoom(self.camera, end), run_time=1.5 * self.theme.tempo.swing)
-        last = self.wall.layer_box(self.trace.meta.n_layers - 1)
-        name = words_at(
-            _("last layer: {heads}", heads=self.facts["heads"]),
-            (last.x, last.bottom, 0.0) if down else (last.right, last.y, 0.0),
-            away=(0.0, -ONE_LAYER) if down else (ONE_LAYER, 0.0),
-            width=self.frame.free.width if down else BESIDE,
-            colour=self.theme.highlight,
-        )
-        self.play(*self.say(words), Appear(Highlight(last)), Appear(name))
-
-    # Heads with a habit
-
-    @beat
-    def one_word_back(self) -> None:
-        """Some heads have a habit. This one looks one word back."""
-        share = fact("habit", self.back.value, format_large_share, habit_name="previous")
-        line = _("{share} of this head’s attention goes to the word just before", share=share)
-        words = self.headline_of(_("One word back"), line)
-        self._come_close("back", (self.back.layer, self.back.head), words)
-        cells = self.parts["back"].cells
-        before = (cells.cell(row, row - 1) for row in range(1, self.layer.count))
-        self.play(Appear(VGroup(*map(Highlight, before))))
+        """That was one of {layers}. From the first to the last, the model makes of these few words
+        [{total}]."""
+        layer, wall, unit = self.layer.layer, self.wall, self.unit
+        x, y, _z = wall.tile(layer, self.head.head).mean(axis=0).tolist()
+        if self.frame.upright:
+            top = self._at(1.03, 0.0, 0.0)
+            number: Mobject = number_at(
+                self.facts["total"], top, "stands", size=0.13 * unit, turn=-20
+            )
+            end = self._of_last_floors(number, -25).shot
+            first = self._view(TALL_FIRST)
+        else:
+            first = self._view(FIRST)
+            end, number = self._with_lines(LAST, -0.83, self.facts["total"])
+        self.camera.shot = Shot((x, y, 0.0), height=1.6)
+        self.add(wall[layer])
+        others = sorted(set(range(len(wall))) - {layer}, key=lambda other: abs(other - layer))
+        panes = [Appear(wall[other], run_time=0.6) for other in others]
+        arrive = [LaggedStart(*panes, lag_ratio=0.15)] if panes else []
+        away = Shot((x, y, 0.0), height=0.7 * unit)
+        self.play(*arrive, self.move_camera(end, past=[away, first], run_time=7.4))
+        self.add(wall)
+        self.wait_for("total")
+        self.play(Appear(number, run_time=SEEN), self.light_up(number))
 
     @beat(
+        title="A place to rest",
         ask={
-            "many": "This model has {all} heads. How many of them give {first} more than half of "
-            "their attention: [{few}], [{some}] or [{resting}]?",
-            "few": "This model has {all} heads. How many of them give {first} more than half of "
-            "their attention?",
+            "many": "How many of {all} heads give {first} most of their attention: [{few}], "
+            "[{some}] or [{resting}]?",
+            "few": "How many of {all} heads give {first} most of their attention?",
         },
         answer="resting",
         choice="{choice} of {all} heads",
     )
     def a_place_to_rest(self) -> None:
-        """{resting} give it more than half of their attention. A head with nothing to look for can
-        rest there."""
-        self._pull_back(
-            "back", (self.back.layer, self.back.head), Appear(self.wall, rate_func=first_half)
-        )
-        self.play(self.wall.show_first_token(np.ones(self.rests.shape)))
-        levels = np.where(self.rests, 1.0, DIM)
-        self.play(self.wall.show_first_token(levels), *self.say(self.resting), Appear(self.ends))
+        """A head with nothing to look for can rest there: it gets more than half in [{resting}] of
+        {all}."""
+        resting = _("{resting} of {all}", resting=self.facts["resting"], all=self.facts["all"])
+        told = _("heads rest on {first}", first=self.facts["first"])
+        if self.frame.upright:
+            number = self._count(self.wall, resting, told, 0.14 * self.unit, 20)
+            shot = self._of_last_floors(number, 25).shot
+        else:
+            shot, number = self._with_lines(ALL, -0.62, resting, told)
+        self.add(self.wall)
+        self.play(*self.leave(self.wall), self.move_camera(shot, run_time=6.4))
+        self.wait_for("resting")
+        self._light(self.wall, self.rests, number)
 
-    def _back_to_patterns(self) -> list[Animation]:
-        """Return animations in which the wall is as at first, with no words."""
-        gone = [Vanish(self.ends)] if self.ends in self.mobjects else []
-        return [self.wall.show_patterns(), *self.say(), *gone]
+    def _resting_cells(self, wall: Wall, rests: npt.NDArray[np.bool_]) -> list[npt.NDArray[Any]]:
+        """Return the opacity of the cells of each pane where heads that do not rest are dim."""
+        return [wall.lit(levels) for levels in np.where(rests, 1.0, DIM)]
 
-    # Two models
-
-    @beat(when=has_twin)
-    def the_same_words(self) -> None:
-        """The same words in {gpt2}: another model, and the same habits."""
-        self.play(*self._back_to_patterns())
-        own = self.wall.part(*self.wall.cut(self.back.layer, self.back.head, whole=True))
-        words = self.headline_of(_("Two models, the same habits"), "")
-        pairs = ("own_back", "two_back"), ("own_rest", "two_rest")
-        faint, quiet = self.theme.faint, self.theme.muted
-        start = Label(_("‹start›"), size=TEXT, colour=quiet)
-        self.show(
-            TWINS,
-            tall=TALL_TWINS,
-            words="rows",
-            marks=tuple(
-                Mark(name, column=0, colour=colour, label=start)
-                for pair, colour in zip(pairs, (faint, quiet), strict=True)
-                for name in pair
+    def _light(self, wall: Wall, rests: npt.NDArray[np.bool_], number: Mobject) -> None:
+        """Let the patterns of some heads, (layers, heads), stay lit alone, and a number appear."""
+        self.play(
+            *(
+                ShowCells(pane.cells, cells, run_time=1.0)
+                for pane, cells in zip(wall, self._resting_cells(wall, rests), strict=True)
             ),
-            headline=words,
-            origins={"own_back": own},
+            Appear(number, run_time=SEEN),
+            self.light_up(number),
         )
-        names = "back_name", "rest_name"
-        brackets = (self._bracket(*pair, name) for pair, name in zip(pairs, names, strict=True))
-        self.play(*map(Appear, brackets))
 
-    def _bracket(self, left: str, right: str, name: str) -> VGroup:
-        """Return the bracket over two parts, beside the name of the pair; if there is room."""
-        words, theme = self.parts[name].whole, self.theme
-        y = float(words.get_center()[1])
-        bracket = VGroup()
-        for x, side in ((self.parts[left].box.left, -1), (self.parts[right].box.right, 1)):
-            inner = float(words.get_center()[0]) + side * (words.width / 2 + BRACKET)
-            if side * (x - inner) < BRACKET:
-                return VGroup()  # the name is as wide as what it names
-            way = VMobject(stroke_color=theme.muted, stroke_width=theme.line)
-            bracket.add(way.set_points_as_corners([[inner, y, 0], [x, y, 0], [x, y - BRACKET, 0]]))
-        return bracket
+    @beat(when=has_twin, title="GPT-2")
+    def the_same_words(self) -> None:
+        """{gpt2} reads the same words with the same habit: [{twin_resting}] of {twin_all} heads."""
+        text = _(
+            "{resting} of {all}", resting=self.facts["twin_resting"], all=self.facts["twin_all"]
+        )
+        told = _("heads of {gpt2}", gpt2=self.facts["gpt2"])
+        if self.frame.upright:
+            side = float(self.twin.size.min())
+            number = self._count(self.twin, text, told, 0.16 * side, -2.4)
+            shot = self.see_from(TALL_BOTH, *self.wall, self.twin, number).shot
+        else:
+            walls = *self.wall[-LAST_ONES:], self.twin
+            shot, number = self._from_seat(BOTH, walls, 0.12, text, told)
+        for pane, cells in zip(self.wall, self._resting_cells(self.wall, self.rests), strict=True):
+            pane.cells.set_shown(cells)
+        self.add(self.wall)
+        self.play(*self.leave(self.wall), Appear(self.twin), self.move_camera(shot, run_time=4))
+        self.wait_for("twin_resting")
+        self._light(self.twin, self.twin_rests, number)
 
     # Many more
 
-    @beat
+    @beat(title="In {large}")
     def many_more(self) -> None:
-        """DeepSeek-R1 has {many_layers} of {many_heads}: {many} patterns for every prompt."""
-        if has_twin(self.trace):
-            self._pull_back("own_back", (self.back.layer, self.back.head), Appear(self.wall))
-        else:
-            self.play(*self._back_to_patterns())
-        size = _(
-            "{layers} × {heads}",
-            layers=self.facts["many_layers"],
-            heads=self.facts["many_heads"],
-        )
-        line = _("in {model}: {size}", model=LARGE_NAME, size=size)
-        words = self.headline_of(counted_patterns(LARGE.n_layers * LARGE.n_heads), line)
-        total = self.facts["total"]
-        note = text_in(
-            _("drawn with this model’s {total}, repeated", total=total),
-            self.frame.free.width,
-            colour=self.theme.muted,
-        )
-        pin_to_frame(note.next_to(words, DOWN, buff=NOTE))
-        rows, columns = shape = LARGE.n_layers, LARGE.n_heads
-        if self.frame.tall:
-            rows, columns = shape = columns, rows
-        home = rows - 1 - BEFORE, columns // 2
-        field = glow(Field(self.wall, shape, self.featured, home), SHINE)
-        tile, horizon = (
-            self.wall.tile(*self.featured),
-            words.below(head=2 * NOTE + note.height).top / self.frame.height,
-        )
-        shot = low_over(tile, self.frame, side=NEAR, below=FOOT, horizon=horizon)
-        pattern = head_tensor(self.head, "pattern").heatmap(tile).set_masked(0.0)
-        self.add(field)
-        self.bring_to_back(field)
+        """In {large}, {many_layers} of {many_heads} make [{many}] for every prompt."""
+        shape = LARGE.n_layers, LARGE.n_heads
+        plain = glow(Plain(self.layer, shape, near=6.0), 0.6)
+        pattern = head_matrix(self.head, "pattern")
+        assert pattern is not None
+        left = -0.3 if self.frame.upright else -1.6
+        pane = Pane(pattern, height=1.5, told=pattern.name).put((left, 0, 0.6), turn=12)
+        pane.is_light = True
+        pane.cells.set_masked(0.0).set_shown(np.tri(self.layer.count))
+        there = self.leave(rate_func=second_half)
+        over = self._view(OVER)
+        shot = Shot.looking([0, 2.2, 5], [0, 0.0 if self.frame.upright else 1.2, -6], 0.9)
         self.play(
-            Appear(field, rate_func=first_half),
-            Vanish(self.wall, rate_func=first_half),
-            Appear(pattern, rate_func=first_half),
-            Zoom(self.camera, shot),
-            Appear(words, rate_func=squish_rate_func(smooth, 0.6, 0.9)),
-            run_time=2 * self.theme.tempo.swing,
+            *there,
+            Appear(plain, rate_func=first_half),
+            Appear(pane),
+            self.light_up(pane),
+            self.move_camera(shot, past=[over], run_time=3.6),
+            run_time=3.6,
         )
-        self.play(Appear(note))
+        far, size = (-22, 1.9) if self.frame.upright else (-9, 2.4)
+        number = number_at(self.facts["many"], (0.0, 2.1, far), "stands", size=size)
+        fitted(number, 1.35 * LONGEST * size)
+        self.wait_for("many")
+        self.play(Appear(number, run_time=SEEN))

@@ -73,7 +73,7 @@ class Told(Stage):
 
     @beat(written="And our sentence ends: so.", read="And our sentence is [read].")
     def story(self) -> None:
-        claim(self.trace.meta.has_bos, "the beginning token", "the first word")
+        claim(self.trace.meta.has_bos, "the start token", "the first word")
         self.hold()
 
 
@@ -82,7 +82,7 @@ def test_variants_and_their_opposites_are_computed_again() -> None:
     stage.render()
     noted = [(str(each), each.value, claim_is_true(stage, each)) for each in stage.ledger]
     assert noted == [
-        ("the beginning token", True, True),
+        ("the start token", True, True),
         ("the first word", False, False),
         ("And our sentence ends: so.", True, True),
         ("And our sentence is [read].", False, False),

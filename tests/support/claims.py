@@ -154,20 +154,13 @@ CLAIMS: dict[str, Claim] = {
     "less a penalty for distance": lambda s: bool(s.trace.position_bias(s.layer.layer).any()),
     "what is far back is masked too": has_window,
     # scene_heads
-    "plus a bias: attention output of this layer": is_biased,
-    "attention output of this layer": lambda s: not is_biased(s),
-    "each with its <key>keys</key> and <value>values</value>": is_mla,
-    "each with its <key>keys</key> and <value>values</value>: multi-head attention (MHA)": (
-        lambda s: not is_mla(s) and not shares(s)
-    ),
-    "if each had its own <key>keys</key>": lambda s: not is_mla(s) and shares(s),
-    "grouped-query attention (GQA)": lambda s: s.trace.meta.n_kv_heads > 1,
-    "multi-query attention (MQA)": lambda s: s.trace.meta.n_kv_heads == 1,
+    "neighbours have equal keys and values": lambda s, beat: not is_mla(s) and shares(s),
+    "and finds by its own keys": lambda s, beat: is_mla(s) or not shares(s),
     # scene_patterns
-    "the beginning token": lambda s: s.trace.meta.has_bos,
+    "the start token": lambda s: s.trace.meta.has_bos,
     "the first word": lambda s: not s.trace.meta.has_bos,
-    "more than half of their attention: [": lambda s, beat: resting(s) >= 8,
-    "more than half of their attention?": lambda s, beat: resting(s) < 8,
+    "most of their attention: [": lambda s, beat: resting(s) >= 8,
+    "most of their attention?": lambda s, beat: resting(s) < 8,
     # scene_kv_cache
     "the same ones again": decodes_alike,
     "all of them again": lambda s: not decodes_alike(s),

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from manim import Mobject
 
+from extract.facts.published import gpt2_trace
 from filmkit.core.animations import presence
 from filmkit.core.geometry import WORD_GAP, Box
 from filmkit.core.language import QUESTION
@@ -24,15 +25,15 @@ from filmkit.world.block import Solid
 from filmkit.world.lamps import LampCard
 from filmkit.world.world import World
 from scenes.answer.parts import Lamps
-from scenes.patterns.parts import Wall
+from scenes.patterns.parts import STEP, Wall
 from scenes.sparse.parts import HeadsAtWords
 from tests.support.meanings import Seen
 from tests.support.on_screen import role_of
 from tests.support.references import (
     chosen_keys,
+    habit,
     kv_heads,
     read_tokens,
-    resting_of,
     ridge,
     tests_won,
     work,
@@ -89,14 +90,17 @@ def _keys_and_values(seen: Seen, world: Mobject) -> str:
 def _patterns(seen: Seen, wall: Mobject) -> str:
     """Where some patterns of a wall are darker, those are bright that rest at the first token."""
     assert isinstance(wall, Wall)
-    meta = seen.stage.trace.meta
-    levels = np.zeros((meta.n_layers, meta.n_heads))
-    for place in np.ndindex(*levels.shape):
-        rows, columns = wall.cut(*place)
-        levels[place] = wall.shown[slice(*rows), slice(*columns)].max()
-    if levels.min() > FULL or presence(wall) < SEEN:
+    if presence(wall[0]) < SEEN:
         return ""
-    right = np.argwhere(resting_of(seen.stage))
+    step = round(STEP / wall.cell)
+    axis = int(wall.upright)
+    shown = [pane.cells.shown for pane in wall]
+    tiles = [np.split(cells, cells.shape[axis] // step, axis) for cells in shown]
+    levels = np.array([[tile.max() for tile in each] for each in tiles])
+    if levels.min() > FULL:
+        return ""
+    trace = gpt2_trace() if wall[0].cells.source.model else seen.stage.trace
+    right = np.argwhere(habit(trace, "sink") > 0.5)
     return _told(np.argwhere(levels > FULL).tolist(), right.tolist())
 
 

@@ -17,7 +17,6 @@ from extract.facts.published import gpt2_trace
 from filmkit.core.facts import Fact
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
-from filmkit.core.quantities import place_of
 from filmkit.core.stage import Stage
 from filmkit.core.text import Number
 from filmkit.core.token_text import printable
@@ -36,7 +35,6 @@ from tests.support.on_screen import (
     sources_on,
     squares_on,
 )
-from tests.support.references import habit
 
 __all__ = ["MEANINGS", "WORDS", "Seen", "is_named", "misnamed", "misnamed_words"]
 
@@ -285,48 +283,6 @@ def _is_of_heads(stage: Stage, source: TensorSource, slots: Slots) -> bool:
     return heads == heads_of(stage.trace, source)
 
 
-def _has_habit(name: str) -> Callable[[Stage, TensorSource, Slots], bool]:
-    """Return what tells whether a pattern is that of the head that has a habit most."""
-
-    def holds(stage: Stage, source: TensorSource, slots: Slots) -> bool:
-        trace = gpt2_trace() if source.model else stage.trace
-        place = place_of(trace, source)
-        strength = habit(trace, name)
-        own = strength[min(place.layers), min(place.heads)]
-        return bool(np.isclose(own, strength.max()))
-
-    return holds
-
-
-def _at_end(first: bool) -> Condition:
-    """Of the first and the last layer of a wall of patterns, one is the nearer."""
-
-    def holds(seen: Seen, block: Block, slots: Slots) -> bool:
-        walls = [t.mobject for t in seen.panels if _kind(t.mobject.source) == "wall_of_patterns"]  # type: ignore[attr-defined]
-        if not walls:
-            return False
-        wall = walls[0]
-        assert isinstance(wall, Heatmap)
-        given = dict(wall.source.given)
-        start, across, end, along = seen.stage.camera.pixels(wall, wall.corners)
-        near, far = (
-            ((start, across), (along, end))
-            if given["downward"]
-            else ((start, along), (across, end))
-        )
-        # From the middle of the first layer to that of the last, as lines along both.
-        half = 0.5 / (1 + given["layers"][1])
-        lines = (
-            np.float32([(1 - share) * a + share * b for a, b in zip(near, far, strict=True)])
-            for share in (half, 1 - half)
-        )
-        ends = [apart(block.box, line) for line in lines]
-        own, other = ends if first else ends[::-1]
-        return own <= other + NEARLY
-
-    return holds
-
-
 def owned(name: str, slot: str) -> Condition:
     """A fact is written into it, and of all texts to which such facts belong its own is nearest."""
 
@@ -441,21 +397,27 @@ WORDS: dict[str, Condition] = {
     "gives": body("value", among=SPEAKERS),
     "The whole head": shows({"x"}, QUERIES, KEYS, VALUES, {"pattern"}, {"z"}),
     # scene_heads
-    "pattern: who reads whom": panel("pattern"),
-    "keys: how a word is found": panel(*KEYS),
-    "values: what it hands on": panel(*VALUES),
-    "head {head}": panel("z", "pattern", "shared_difference", of=_is_of_head),
-    "output matrix": free,
-    "attention output of this layer": panel("out"),
-    "plus a bias: attention output of this layer": panel("out"),
+    "pattern: who reads whom": shows({"pattern"}),
+    "keys: how a word is found": shows(KEYS),
+    "values: what it hands on": shows(VALUES),
+    "A head at a glance": shows({"pattern"}, KEYS, VALUES),
+    "Side by side": shows({"pattern"}),
+    "{patterns}": either(
+        figure("patterns", "patterns"), figure("total", "patterns"), figure("many", "patterns")
+    ),
+    "Output matrix": shows({"z"}, {"out"}),
+    "{width} numbers for “{query}”": both(shows({"out"}), figure("width", "width")),
     # scene_patterns
-    "the head we saw": panel("wall_of_patterns"),
-    "first layer": _at_end(True),
-    "last layer": _at_end(False),
-    "last layer: {all}": both(_at_end(False), figure("heads", "all")),
-    "look one word back": panel("pattern", of=_has_habit("previous"), over=True),
-    "look at the start": panel("pattern", of=_has_habit("sink"), over=True),
-    "drawn with this model’s {total}, repeated": figure("total", "total"),
+    "The whole model": shows({"patterns_of_layer"}),
+    "A place to rest": shows({"patterns_of_layer"}),
+    "{resting} of {all}": either(
+        both(figure("resting", "resting"), figure("all", "all")),
+        both(figure("twin_resting", "resting"), figure("twin_all", "all")),
+    ),
+    "heads rest on {first}": shows({"patterns_of_layer"}),
+    "GPT-2": shows({"patterns_of_layer"}),
+    "heads of {gpt2}": both(shows({"patterns_of_layer"}), figure("gpt2", "gpt2")),
+    "In DeepSeek-R1": shows({"repeated_patterns"}),
     # scene_kv_cache
     **dict.fromkeys(("The next word", "One token", "What is in the box?"), free),
     "One new row": there("query", "key", "value"),
@@ -473,6 +435,7 @@ WORDS: dict[str, Condition] = {
     "our model": figure("cost"),
     "DeepSeek-R1": figure("cached bytes", scheme="mha"),
     # scene_sharing
+    "head {head}": panel("pattern", "shared_difference", of=_is_of_head),
     "MHA": figure("average", attention="MHA"),
     "GQA": figure("average", attention="GQA"),
     "MQA": figure("average", attention="MQA"),
@@ -552,6 +515,7 @@ The names of panels mean the same wherever they stand (:data:`MEANINGS`).
 WRITTEN = {
     "bytes": r"\d.+",
     "head": r"\d+",
+    "patterns": r"[\d,]+ patterns?",
     "heads": r"\d+(?:, \d+)*(?: (?:to|and) \d+)?",
     "memory": r"[\d,]+ GB",
     "share": r"[\d.,]+%",
@@ -560,7 +524,9 @@ WRITTEN = {
     "equals": "[=≈]",
     "operation": "[−+]",
     "old_sets": r"\d+ [^\d]+",
-    **dict.fromkeys(("count", "full", "factor", "more", "number", "layers"), r"[\d,.]+"),
+    **dict.fromkeys(
+        ("count", "full", "factor", "more", "number", "layers", "resting", "all"), r"[\d,.]+"
+    ),
 }
 """How what is written into words looks, by its name; anything where nothing is said."""
 

@@ -8,6 +8,7 @@ from itertools import product
 
 from extract.trace import Trace
 from extract.trace.contents.meta import TraceMeta
+from filmkit.core.geometry import Box
 from filmkit.core.model_places import KV_HEAD
 from filmkit.core.norm import TensorSource
 from filmkit.core.quantities import axes_of, place_of
@@ -40,7 +41,12 @@ def untrue_notes(stage: Stage, picture: BeatPicture, about: str, hidden: str) ->
         whole if printable(whole).startswith(shown.removesuffix("…")) else shown
         for whole, shown in zip(stage.provenance_notes(), (about, hidden), strict=True)
     )
-    panels = [panel for panel in picture.panels if not panel.heatmap.source.is_scale]
+    frame = Box.of(0.0, stage.camera.pixel_width, 0.0, stage.camera.pixel_height)
+    panels = [
+        panel
+        for panel in picture.panels
+        if not panel.heatmap.source.is_scale and min(panel.box.overlap(frame)) > 0
+    ]
     bodies = [source for source in sources_on(stage) if source.tensor or source.quantity]
     seen = [panel.heatmap.source for panel in panels if panel.opacity > 0] + bodies
     strong = [panel.heatmap.source for panel in panels if panel.opacity >= MIN_PRESENCE] + bodies
@@ -125,7 +131,7 @@ def named_places(about: str, meta: TraceMeta) -> Iterator[set[int]]:
 
 def _looks(trace: Trace, source: TensorSource) -> bool:
     """Return whether a source's numbers are of pairs of positions, or are of all patterns."""
-    return source.quantity == "wall_of_patterns" or "key_pos" in axes_of(trace, source)
+    return source.quantity == "patterns_of_layer" or "key_pos" in axes_of(trace, source)
 
 
 def _positions(trace: Trace, source: TensorSource) -> range:

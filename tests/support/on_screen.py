@@ -16,6 +16,7 @@ from filmkit.core.geometry import Box
 from filmkit.core.headline import Headline
 from filmkit.core.heatmap import Heatmap
 from filmkit.core.norm import TensorSource
+from filmkit.core.picture_bodies import outline_of
 from filmkit.core.picture_map import texts_on
 from filmkit.core.stage import Stage
 from filmkit.core.text import Symbol, TextLine, Tick
@@ -190,9 +191,17 @@ def rows_on(stage: Stage) -> list[Thing]:
 
 
 def sources_on(stage: Stage) -> list[TensorSource]:
-    """Return where the numbers of panels and bodies come from that are not in the background."""
+    """Return where the numbers of panels and bodies come from that are in the frame.
+
+    Those in the background are left out.
+    """
+    frame = Box.of(0.0, stage.camera.pixel_width, 0.0, stage.camera.pixel_height)
     things = (*panels_on_screen(stage), *rows_on(stage))
-    return [thing.mobject.source for thing in things]  # type: ignore[attr-defined]
+    return [
+        thing.mobject.source  # type: ignore[attr-defined]
+        for thing in things
+        if min(outline_of(thing.mobject, stage.camera)[1].overlap(frame)) > 0
+    ]
 
 
 def role_of(stage: Stage, body: Solid) -> str:

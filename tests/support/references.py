@@ -85,6 +85,8 @@ REFERENCES.update(
         "read tokens": lambda s: s.trace.meta.n_prompt,
         "rebuilt width": lambda s: content_width(s),
         "rebuilt keys": lambda s: 0,
+        "heads.patterns": lambda s: s.trace.meta.n_heads,
+        "twin_all": lambda s: patterns(gpt2_trace()).shape[0] * patterns(gpt2_trace()).shape[1],
         "patterns.total": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "all": lambda s: patterns(s.trace).shape[0] * patterns(s.trace).shape[1],
         "patterns.few": lambda s: resting(s) // 8,
@@ -271,6 +273,11 @@ def resting_of(stage: Stage) -> npt.NDArray[np.bool_]:
 @fact("habit")
 def strongest(stage: Stage, habit_name: str) -> float:
     return float(habit(stage.trace, habit_name).max())
+
+
+@fact("twin_resting")
+def resting_twins(stage: Stage) -> int:
+    return int((habit(gpt2_trace(), "sink") > 0.5).sum())
 
 
 @fact("gpt2")

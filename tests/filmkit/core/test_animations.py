@@ -202,6 +202,19 @@ def test_the_camera_arrives_exactly() -> None:
     assert camera.shot == shot
 
 
+def test_the_camera_flies_a_curve_past_shots_that_it_does_not_reach() -> None:
+    start, past, end = (Shot((x, y, 0.0), height=8.0) for x, y in ((0, 0), (2, 8), (4, 0)))
+    camera = StageCamera()
+    camera.shot = start
+    flight = MoveCamera(camera, end, past=[past])
+    flight.begin()
+    seen = []
+    for alpha in (0.0, 0.5, 1.0):
+        flight.step(alpha)
+        seen.append(camera.shot.center)
+    assert seen == [(0.0, 0.0, 0.0), (2.0, 4.0, 0.0), (4.0, 0.0, 0.0)]
+
+
 def test_bars_rise_from_their_foot() -> None:
     bar = Square().move_to([0, 3, 0])
     foot = bar.get_bottom()[1]

@@ -124,7 +124,7 @@ PICTURES: dict[str, Callable[[], Pixels]] = {
     "room": room,
     "daylight": daylight,
     "a flat beat": lambda: still("scene_attention", "one_head"),
-    "a beat in space": lambda: still("scene_heads", "some_share_keys_and_values"),
+    "a beat in space": lambda: still("scene_heads", "all_heads_slide_in"),
 }
 
 

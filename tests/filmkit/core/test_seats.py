@@ -11,7 +11,7 @@ from filmkit.core.body import Body
 from filmkit.core.camera import Shot, keep_upright
 from filmkit.core.errors import SceneCodeError
 from filmkit.core.geometry import Box, Frame
-from filmkit.core.seats import FILLED, SEATS, default_seat, seat_shot
+from filmkit.core.seats import FILLED, SEATS, Seat, default_seat, seat_shot
 from filmkit.core.text import Label
 from filmkit.render.quality import ASPECTS, frame_size
 
@@ -80,6 +80,13 @@ def test_in_tall_frames_things_are_seen_more_from_above_and_less_aslant(name: st
     assert tall.phi >= wide.phi + 15
     assert 0.5 * abs(wide.theta) < abs(tall.theta) < abs(wide.theta)
     assert (square.theta, square.phi) == (wide.theta, wide.phi)
+
+
+def test_a_scene_may_have_a_seat_of_its_own() -> None:
+    own, frame = Seat(36.0, 2.0, 0.8, (0.0, 0.0)), FRAMES["16:9"]
+    shot = seat_shot(own, THINGS["row"], frame)
+    assert (shot.theta, shot.phi, shot.focal) == (36.0, 2.0, 0.8)
+    assert frame.free.contains(seen(THINGS["row"], shot, frame), slack=0.02)
 
 
 def test_a_seat_is_chosen_by_what_is_seen() -> None:

@@ -269,6 +269,10 @@ def test_animations_of_the_kit_and_of_manim_work_on_bodies(number: int) -> None:
     at_once(Vanish(body))
 
 
+def test_a_blank_that_breaks_no_line_is_a_blank() -> None:
+    assert number_at("9\u00a0Köpfe", (0, 0, 0)).text == "9 Köpfe"
+
+
 def test_numbers_lie_on_the_floor_stand_and_float() -> None:
     flat = number_at("69 %", (1, 0, 2), "floor", size=0.8)
     assert np.ptp(flat.points[:, 1]) == 0

@@ -64,7 +64,7 @@ def test_settings_that_are_seen_are_part_of_all_keys(
 ) -> None:
     other = replace(request_, settings=settings)
     found = part_keys(request_, hashed(request_))
-    assert len(found) > 8
+    assert len(found) >= 8
     assert not found & part_keys(other, hashed(other))
 
 
