@@ -7,8 +7,11 @@ import math
 import numpy as np
 from manim import Group
 
-from filmkit import HeadView, LayerView, Pane, current_theme, glow, head_matrix
-from filmkit.core.theme import mixed
+from filmkit.core.light import glow
+from filmkit.core.theme import current_theme, mixed
+from filmkit.core.view import HeadView, LayerView
+from filmkit.pictures.bodies import Pane
+from filmkit.pictures.tensors import head_matrix
 
 __all__ = ["SIDE", "GlassHead", "Ring"]
 

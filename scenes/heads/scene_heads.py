@@ -9,30 +9,22 @@ import numpy as np
 from manim import UP, Group, smooth
 
 from extract.trace import Trace
-from filmkit import (
-    AnimateWith,
-    Appear,
-    Flow,
-    Matrix,
-    Relief,
-    Shot,
-    ShowCells,
-    Slab,
-    Stage,
-    Strip,
-    Symbol,
-    Vanish,
-    beat,
-    mirrored,
-    number_at,
-)
+from filmkit.core.animations import AnimateWith, Appear, ShowCells, Vanish
+from filmkit.core.camera import Shot
 from filmkit.core.facts import named_facts
 from filmkit.core.geometry import FRAME_HEIGHT
 from filmkit.core.language import _
+from filmkit.core.light import mirrored
 from filmkit.core.numbers import counted_heads, counted_patterns
 from filmkit.core.seats import Seat
+from filmkit.core.stage import beat
+from filmkit.core.text import Symbol
 from filmkit.core.token_text import printable
 from filmkit.core.view import best_match
+from filmkit.pictures.bodies import Relief, Slab, number_at
+from filmkit.pictures.flows import Flow, Strip
+from filmkit.pictures.parts import Matrix
+from filmkit.pictures.stage import Stage
 from filmkit.pictures.tensors import head_tensor
 from scenes.heads.parts import SIDE, Ring
 

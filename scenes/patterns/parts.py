@@ -10,9 +10,13 @@ import numpy.typing as npt
 from manim import Group
 
 from extract.trace import Trace
-from filmkit import Heatmap, LayerView, Norm, Pane, TensorSource, current_theme, quantity
+from filmkit.core.heatmap import Heatmap
 from filmkit.core.language import N_, _
-from filmkit.core.theme import mixed
+from filmkit.core.norm import Norm, TensorSource
+from filmkit.core.quantities import quantity
+from filmkit.core.theme import current_theme, mixed
+from filmkit.core.view import LayerView
+from filmkit.pictures.bodies import Pane
 
 __all__ = ["STEP", "Plain", "Wall", "prompt_patterns"]
 

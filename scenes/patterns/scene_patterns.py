@@ -13,27 +13,20 @@ from manim import RIGHT, UP, Group, LaggedStart, Mobject
 from extract.attention.patterns import first_token_weight
 from extract.facts.published import gpt2_trace, has_published_twin
 from extract.trace import Trace
-from filmkit import (
-    Appear,
-    Label,
-    LayerView,
-    MoveCamera,
-    Pane,
-    Shot,
-    ShowCells,
-    Stage,
-    beat,
-    glow,
-    head_matrix,
-    mirrored,
-    number_at,
-)
-from filmkit.core.animations import first_half, second_half
+from filmkit.core.animations import Appear, MoveCamera, ShowCells, first_half, second_half
 from filmkit.core.body import turned
+from filmkit.core.camera import Shot
 from filmkit.core.facts import claim, named_facts
 from filmkit.core.language import _
+from filmkit.core.light import glow, mirrored
 from filmkit.core.numbers import counted_heads, counted_layers, counted_patterns
 from filmkit.core.seats import Seat
+from filmkit.core.stage import beat
+from filmkit.core.text import Label
+from filmkit.core.view import LayerView
+from filmkit.pictures.bodies import Pane, number_at
+from filmkit.pictures.stage import Stage
+from filmkit.pictures.tensors import head_matrix
 from filmkit.world.published import LARGE, LARGE_NAME
 from scenes.patterns.parts import STEP, Plain, Wall, prompt_patterns
 
