@@ -720,11 +720,11 @@ class Attention(Stage):
         seen = self.see_from("circle", *panes.values())
         self.play(*self.leave(), seen, *arrive("X"), run_time=1.6)
         self.wait_for("weights")
-        self.play(*arrive("C", "W_Q", "W_K", "W_V"))
-        self.play(*arrive("Q", "K", "V"), self.light_up(panes["pattern"]))
+        self.play(*arrive("C", "W_Q", "W_K", "W_V"), run_time=1.4)
+        self.play(*arrive("Q", "K", "V"), self.light_up(panes["pattern"]), run_time=1.6)
         self.wait_for("pattern")
-        self.play(*arrive("pattern"))
-        self.play(*arrive("z"))
+        self.play(*arrive("pattern"), run_time=1.4)
+        self.play(*arrive("z"), run_time=1.6)
 
     def _way(self, start: Pane, end: Pane) -> VMobject:
         """Return a line of light from one pane to another: to the right, in tall frames down."""
