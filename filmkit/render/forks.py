@@ -13,11 +13,10 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from mmap import mmap
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -91,16 +90,16 @@ def going_on_in_fork() -> Iterator[None]:
         return
     shared = mmap(-1, PAGE)  # the beat that plays, on a line, or that the fork has ended
     # A signal waits until both processes know what to do with it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ENDING_SIGNALS})
+    signals = {signal.SIGCHLD, signal.SIGINT, *ENDING_SIGNALS}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     fork = os.fork()
     if fork:
-        _send_signals_on(fork)
-    else:
-        # A terminal sends Ctrl-C to both, and this process hears of it from the other one.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = _wait_for(fork)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _end_with(code, shared)
+    # A terminal sends Ctrl-C to both, and this process hears of it from the other one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    if fork:
-        _end_with(fork, shared)
 
     def note(line: str) -> None:
         shared[:] = f"{line}\n".encode()[:PAGE].ljust(PAGE)
@@ -110,23 +109,24 @@ def going_on_in_fork() -> Iterator[None]:
         yield
 
 
-def _send_signals_on(fork: int) -> None:
-    """Send the signals that end this process to a fork of it instead."""
+def _wait_for(fork: int) -> int:
+    """Wait until a fork has ended, and return its exit code.
 
-    def send_on(_number: int, _frame: FrameType | None) -> None:
-        with suppress(ProcessLookupError):
+    The signals that end this process end the fork instead. All of them are blocked: one that came
+    to a handler just before this process began to wait would be heard only after that.
+    """
+    ending = (signal.SIGINT, *ENDING_SIGNALS)
+    heard = {number for number in ending if signal.getsignal(number) is not signal.SIG_IGN}
+    while not (ended := os.waitpid(fork, os.WNOHANG))[0]:
+        if signal.sigwait({signal.SIGCHLD, *heard}) in heard:
             os.kill(fork, signal.SIGTERM)
-
-    for number in (signal.SIGINT, *ENDING_SIGNALS):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, send_on)
+    return os.waitstatus_to_exitcode(ended[1])
 
 
-def _end_with(fork: int, shared: mmap) -> NoReturn:
-    """Wait until a fork has ended, and raise what says how."""
+def _end_with(code: int, shared: mmap) -> NoReturn:
+    """Raise what says how a fork has ended."""
     from filmkit.render.errors import RenderError, ended_early  # loads NumPy, unlike --help
 
-    code = os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
     line = shared.readline().decode().strip()
     if line == HAS_ENDED:
         raise click.exceptions.Exit(code)

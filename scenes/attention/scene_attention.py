@@ -203,7 +203,7 @@ class Attention(Stage):
         drawn = [each.name for each in self.looked if isinstance(each.name, int)]
         unit = Relief.unit_of(matrix.values[drawn], height=height)
         wide, high, gap = (3.2, 2.1, 2.3) if self.frame.tall else (8.5, 1.4, GAP)
-        wide = min(wide, 6.0) if self.frame.upright else wide
+        wide = min(wide, 4.5) if self.frame.upright else wide
         own = max(Slab(self.words[row], height=high).extent[1, 0] for row in drawn)
         own = max(1.3, float(own))  # half of what the longest word needs
         slabs, rows = dict[Name, Slab](), dict[Name, Relief]()
@@ -283,16 +283,16 @@ class Attention(Stage):
     def queries_and_keys(self) -> None:
         tall, theme = self.frame.tall, self.theme
         upright = self.frame.upright
-        words = self._sentence(1.3 if upright else 1.1)
+        words = self._sentence(1.55 if upright else 1.1)
         for slab in words.values():
-            slab.shift([-1.6, 0, -2.0] if tall else [-1.0, 0, -4.4])
+            slab.shift([-2.2, 0, -2.0] if tall else [-1.0, 0, -4.4])
         asks, answers = words[self.query], words[self.key]
-        places = ((1.8, 0, -0.8), (1.8, 0, 4.0)) if tall else ((-2.2, 0, 1.2), (2.9, 0, 1.2))
+        places = ((1.8, 0, 2.9), (1.8, 0, 7.0)) if tall else ((-2.2, 0, 1.2), (2.9, 0, 1.2))
         fronts = [
             self._speaker(row, role, at)
             for row, role, at in zip((self.query, self.key), ("query", "key"), places, strict=True)
         ]
-        aside = -0.5 if tall else 0.3 if upright else 1.8
+        aside = -1.0 if tall else 0.3 if upright else 1.8
         labels = [
             number_at(text, front.top + 0.7 * UP + left * LEFT, size=0.5, colour=colour)
             for text, front, colour, left in (
@@ -453,7 +453,7 @@ class Attention(Stage):
         ]
         self.play(*map(Create, beams))
 
-    @beat(title="Only the past")
+    @beat(title="Scores and mask")
     def scale_and_mask(self) -> None:
         """{scaling}: these are the scores. And the [future] is cut away: it isn’t written yet."""
         wide, count, theme = 6.0 if self.frame.tall else 9.0, self.layer.count, self.theme
@@ -499,7 +499,7 @@ class Attention(Stage):
         """Softmax turns scores into shares of a hundred percent. A little more score [takes] far
         more: “{match}” gets {share}."""
         tall, theme = self.frame.tall, self.theme
-        high = 1.15 if self.frame.upright else 1.0
+        high = 1.4 if self.frame.upright else 1.0
         slabs = self._sentence(high, gap=0.12, others=theme.stone, key=self.key)
         for slab in slabs.values():
             slab.shift([-2.6, 0, 0] if tall else [0, 0, -1.3])
@@ -539,10 +539,11 @@ class Attention(Stage):
                 high = 0.7 if each.name == self.key else 0.42
                 labels.append(number_at(text, at, size=high, colour=theme.over(strip.colours[i])))
         start = strip.at((strip.extent[0, 0], 0, 0))
-        below = start + ([0, 1.2, 0] if tall else [0.9, 0, 1.3])
+        square = self.frame.upright and not tall
+        below = start + ([0, 1.2, 0] if tall else [1.8, 0, 1.9] if square else [0.9, 0, 1.3])
         labels.append(number_at(_("share"), below, size=0.5))
-        above = numbers[keys.index(self.key)].anchor + 0.7 * UP
-        above = ends[0] + [-1.3, 0.9, -1.2] if tall else above
+        above = numbers[keys.index(self.key)].anchor + (1.3 if square else 0.8) * UP
+        above = ends[0] + [-1.3, 1.2, -1.8] if tall else above
         numbers.append(number_at(_("score"), above, size=0.42))
         seen = self.see_from("balcony", *slabs.values(), *towers, strip, *numbers, *labels)
         self.play(seen, *self._bring(slabs), run_time=2.0)
@@ -595,10 +596,11 @@ class Attention(Stage):
         one new row."""
         slabs, rows = self._field("V", 1.1)
         row, slab = rows[self.key], slabs[self.key]
-        slab.put(slab.points[0], size=1.2)
+        slab.put(slab.points[0] + 0.2 * slab.extent[0] * RIGHT, size=1.2)
         front = slabs[self.query].points[0] + (GAP + NEAR) * OUT
-        name = number_at(_("mix"), front + 0.35 * UP, size=0.8)
         wide = float(np.ptp(row.extent[:, 0]))
+        aside = 0.9 if self.frame.upright else 1.5
+        name = number_at(_("mix"), (wide / 2 + aside, 0.3, front[2]), size=SHARE)
         look = {"width": wide, "role": "pattern", "unit": row.unit}
         mixed = Relief.of(self._matrix("z"), self.query, **look).put((0, 0.6, front[2]))
         for body in (row, slab, mixed):
@@ -720,7 +722,8 @@ class Attention(Stage):
         seen = self.see_from("circle", *panes.values())
         self.play(*self.leave(), seen, *arrive("X"), run_time=1.6)
         self.wait_for("weights")
-        self.play(*arrive("C", "W_Q", "W_K", "W_V"), run_time=1.4)
+        if weights := arrive("C", "W_Q", "W_K", "W_V"):
+            self.play(*weights, run_time=1.4)
         self.play(*arrive("Q", "K", "V"), self.light_up(panes["pattern"]), run_time=1.6)
         self.wait_for("pattern")
         self.play(*arrive("pattern"), run_time=1.4)

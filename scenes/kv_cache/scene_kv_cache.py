@@ -337,7 +337,7 @@ class KVCache(Stage):
         names = [
             number_at(
                 text,
-                at + (0.0 if self.frame.tall else 1.2 * side + 1.3 - 0.95 * (number % 2)) * UP,
+                at + (0.0 if self.frame.tall else 1.2 * side + 0.35 + 0.95 * (number % 2)) * UP,
                 "stands",
                 size=0.78,
                 turn=-18,
@@ -380,7 +380,7 @@ class KVCache(Stage):
         """Return how often is made what the last word ends, with a cache and without, in words."""
         unit = len(self.words) / 10
         counts = []
-        far = 2.8 * unit - (6.4 if self.frame.tall else 5.0)
+        far = 2.8 * unit - (7.6 if self.frame.tall else 5.0)
         few = max(0.0, 1 - unit)
         far -= 1.2 * few
         aside = 0.92 * end[0] + 4.5 * few

@@ -152,8 +152,8 @@ def on_floor(tokens: Sequence[str], words: Sequence[TextLine], *, upright: bool)
     ground = 255 * np.array(color_to_rgb(current_theme().background))
     for line, token in zip(at, tokens, strict=True):
         slab = mirrored(Slab(token, height=tall, colour=own_colour(token)))
-        label = slab.submobjects[0]
-        label.scale(min(1.4, 0.94 * slab.width / label.width))
+        if (label := slab.word) is not None:  # an empty token has none
+            label.scale(min(1.4, 0.94 * slab.width / label.width))
         # Nearer to the background, so that coloured words can be read.
         slab.colours[0] += 0.7 * (ground - slab.colours[0])
         slab.is_light = current_theme().lit

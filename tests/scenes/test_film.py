@@ -37,7 +37,7 @@ SETTINGS = StageSettings()
 FLASH = 6.0  # levels of the median by which one picture may be brighter than those around it
 
 # Before the patterns stand outputs of all heads, and after them no pattern.
-APART = ("scene_patterns", "scene_kv_cache")
+APART = ("scene_patterns", "scene_kv_cache", "scene_sharing")
 QUICK = ("scene_heads", "scene_patterns")
 PAIRS = [
     pytest.param(

@@ -16,6 +16,7 @@ from tests.support.checkout import SHIPPED
 EXPLAINED = {
     ("scene_attention", "make_the_queries"): "one row is meant",
     ("scene_attention", "all_dot_products"): "one row and one column are meant",
+    ("scene_attention", "complete_circuit"): "one row is meant",
     ("scene_heads", "one_head_on_a_card"): "what the mask removes",
     ("scene_heads", "all_heads_slide_in"): "what the mask removes",
     ("scene_heads", "along_the_heads"): "what the mask removes",

@@ -377,7 +377,7 @@ WORDS: dict[str, Condition] = {
     ),
     "All dot products": shows(QUERIES, KEYS, {"dot_products"}),
     "sum": figure("dot"),
-    "Only the past": shows({"scores"}),
+    "Scores and mask": shows({"scores"}),
     "the future": free,
     "{dot} {sign}{factor} {equals} {score}": both(
         figure("dot", "dot"), figure("scaled", "score"), figure("scale", "factor")
