@@ -153,7 +153,7 @@ def on_floor(tokens: Sequence[str], words: Sequence[TextLine], *, upright: bool)
     for line, token in zip(at, tokens, strict=True):
         slab = mirrored(Slab(token, height=tall, colour=own_colour(token)))
         if (label := slab.word) is not None:  # an empty token has none
-            label.scale(min(1.4, 0.94 * slab.width / label.width))
+            label.scale(1.4).shrink_to(0.94 * slab.width)
         # Nearer to the background, so that coloured words can be read.
         slab.colours[0] += 0.7 * (ground - slab.colours[0])
         slab.is_light = current_theme().lit
@@ -231,7 +231,7 @@ def landing(word: TextLine, slab: Slab) -> Animation:
     """
     foot, start = slab.points[0].copy(), word.points.copy()
     parts = [(member, member.points - foot) for member in slab.get_family()]
-    label = slab.submobjects[0]
+    label = word if slab.word is None else slab.word  # an empty token stands up without a word
 
     def step(alpha: float) -> None:
         fallen, stood = LANDS(alpha), STANDS(alpha)
