@@ -10,6 +10,7 @@ import numpy.typing as npt
 from manim import (
     DEGREES,
     DL,
+    DOWN,
     IN,
     LEFT,
     OUT,
@@ -38,7 +39,8 @@ from filmkit.core.numbers import (
     readable_bytes,
     spoken_bytes,
 )
-from filmkit.core.picture_map import texts_on
+from filmkit.core.picture_map import TextItem, texts_on
+from filmkit.core.seats import Seat
 from filmkit.core.stage import StageError, beat
 from filmkit.core.text import Label
 from filmkit.core.theme import mixed
@@ -76,6 +78,7 @@ BEFORE, ASKING = 1.5 * OUT, 3.3 * OUT  # from rows to a new one, and from its ke
 ABOVE = 2.0 * UP  # where a query reads a row
 NAMED, LEANING = 2.8, 60 * DEGREES  # how wide names of rows are, and how far they lean back
 LEAST = 1.05  # height of words that are read, as a share of the least that can be
+STEPS = Seat(-16, 42, 1.2, (0.0, -0.3))  # before all that is made again
 AGAIN = 0.5  # presence of what is made again
 HEIGHT, DEPTH = 3.2, 2.8  # of the block, in scene units
 GROUND, GROUND_TALL = (7.0, 3.0, 5.0), (3.6, 2.6, 6.0)  # of a token, and the highest one
@@ -143,18 +146,31 @@ class KVCache(Stage):
         """Return a place on the floor; tall frames have another one across."""
         return (tall if self.frame.tall else x) * RIGHT + z * OUT
 
-    def _from(self, seat: str) -> str:
+    def _from(self, seat: str | Seat) -> str | Seat:
         """Return the name of a seat; tall frames look from above instead."""
         return "stand" if self.frame.tall else seat
 
-    def _small(self, move: MoveCamera, *things: Mobject) -> list[Label]:
-        """Return the words of things that are too small to be read after a move of the camera."""
+    def _after(self, move: MoveCamera, *things: Mobject) -> list[TextItem]:
+        """Return the words of things as they are seen after a move of the camera."""
         camera, before = self.camera, self.camera.shot
         camera.shot = move.shot
-        least = LEAST * self.theme.min_text_size * min(camera.pixel_width, camera.pixel_height)
-        small = [text.mobject for text in texts_on(things, camera) if text.height < least]
+        items = texts_on(things, camera)
         camera.shot = before
-        return small
+        return items
+
+    def _small(self, move: MoveCamera, *things: Mobject) -> list[Label]:
+        """Return the words of things that are too small to be read after a move of the camera."""
+        least = LEAST * self.theme.min_text_size
+        least *= min(self.camera.pixel_width, self.camera.pixel_height)
+        return [text.mobject for text in self._after(move, *things) if text.height < least]
+
+    def _apart(self, move: MoveCamera, *labels: Mobject) -> list[Label]:
+        """Return those labels that overlap none before them after a move of the camera."""
+        free: list[TextItem] = []
+        for item in self._after(move, *labels):
+            if all(min(item.box.overlap(other.box)) <= 0 for other in free):
+                free.append(item)
+        return [item.mobject for item in free]
 
     def _slab(self, number: int, height: float = 1.0, width: float | None = None) -> Slab:
         """Return the slab of a word of the sentence; the new one has the colour that it names."""
@@ -334,40 +350,30 @@ class KVCache(Stage):
             for sign, body in zip((-0.53, 0.53), pair, strict=True):
                 body.put(at + sign * side * RIGHT)
         wasted = [self._again(pairs[:row], places[row][2]) for row in range(1, len(pairs))]
+        tops = [at + side * (1.2 * UP + 0.5 * IN) for at in places]
         names = [
-            number_at(
-                text,
-                at + (0.0 if self.frame.tall else 1.2 * side + 0.35 + 0.95 * (number % 2)) * UP,
-                "stands",
-                size=0.78,
-                turn=-18,
-                colour=own_colour(word),
-            )
-            for number, (text, word, at) in enumerate(
-                zip(self.words, self.view.words, places, strict=True)
-            )
+            number_at(text, top, "air", size=0.34, colour=own_colour(word))
+            for text, word, top in zip(self.words, self.view.words, tops, strict=True)
         ]
-        if self.frame.tall:  # beside what is made, not above it
-            for name in names:
-                name.shift((0.6 * name.width + 1.3 * side) * RIGHT)
-        once, again = self._counts(places[-1])
+        for number, name in enumerate(names):  # above what is made, or beside it in tall frames
+            aside = (name.width / 2 + 0.5) * RIGHT + 0.15 * DOWN
+            name.shift(aside if self.frame.tall else (0.25 + 0.5 * (number % 2)) * UP)
+        once, again = self._counts(tops[0 if self.frame.tall else len(tops) // 2], places[-1])
         rows = [row for pair in zip(self.keys, self.values, strict=True) for row in pair]
         self.kept = [body for pair in pairs for body in pair]
-        made = [*self.kept, *names, *once]
         leaving = self.leave(*rows)
         self.remove(*rows)
         folding = LaggedStart(*map(Arrive, self.kept, rows), lag_ratio=0.1)
-        self.play(self.see_from("table", *made), *leaving, folding, run_time=3.0)
-        move = self.see_from(self._from("gallery"), *made, *wasted, *again)
-        small = self._small(move, *names)
-        shown = [Appear(name, self.theme.dim if name in small else 1.0) for name in names]
+        move = self.see_from(self._from(STEPS), *self.kept, *names, *once, *wasted, *again)
+        # Of many words some find no place; the last ones do.
+        read = self._apart(move, *once, *again, *names[::-1])
+        self.play(move, *leaving, folding, run_time=3.0)
+        shown = [Appear(name) for name in names if name in read]
         self.play(LaggedStart(*shown, lag_ratio=0.2), run_time=1.6)
         self.wait_for("once")
         self.play(*map(Appear, once), run_time=self.theme.tempo.small)
         self.wait_for("Without")
-        self.play(
-            LaggedStart(*(Appear(row, AGAIN) for row in wasted), lag_ratio=0.5), move, run_time=4.2
-        )
+        self.play(LaggedStart(*(Appear(row, AGAIN) for row in wasted), lag_ratio=0.5), run_time=4.2)
         self.wait_for("again")
         self.play(*map(Appear, again))
 
@@ -376,26 +382,17 @@ class KVCache(Stage):
         made = [body.copy() for pair in pairs for body in pair]
         return Group(*(body.shift((near - body.points[0, 2]) * OUT) for body in made))
 
-    def _counts(self, end: Array) -> list[list[Label]]:
-        """Return how often is made what the last word ends, with a cache and without, in words."""
-        unit = len(self.words) / 10
-        counts = []
-        far = 2.8 * unit - (7.6 if self.frame.tall else 5.0)
-        few = max(0.0, 1 - unit)
-        far -= 1.2 * few
-        aside = 0.92 * end[0] + 4.5 * few
-        for name, text, at, size in (
-            ("once", _("pairs with a cache"), aside * RIGHT + far * OUT, 4.2),
-            ("again", _("pairs without"), 0.72 * end[0] * RIGHT + (end[2] + 3 * unit) * OUT, 3.4),
+    def _counts(self, above: Array, below: Array) -> list[list[Label]]:
+        """Return how often is made what words need, with a cache and without, above and below."""
+        counts, under = [], (-2.6, -1) if self.frame.tall else (-1.9, 1)
+        for name, text, at, up, side in (
+            ("once", _("pairs with a cache"), above, 1.1, 1),
+            ("again", _("pairs without"), below, *under),
         ):
             count = fact(name, self.counts[name], beside=text)
-            below = at + (size / 2 + 0.8) * unit * OUT
-            counts.append(
-                [
-                    number_at(count, at, "floor", size=size * unit),
-                    number_at(text, below, "floor", size=1.3 * max(unit, 0.5)),
-                ]
-            )
+            number, words = number_at(count, at, "air", size=1.5), number_at(text, at, "air")
+            aside = side * (words.width / 2 + 0.25) * RIGHT + up * UP
+            counts.append([number.shift(aside + 0.85 * UP), words.shift(aside)])
         return counts
 
     # The cache as a block
