@@ -181,9 +181,9 @@ class KVCache(Stage):
         slab.is_light = True
         return slab
 
-    def _floor_word(self, role: str, text: str, at: Array, size: float) -> Label:
-        """Return a word that lies on the floor, below a place, in the colour of a role."""
-        return number_at(text, at * [1, 0, 1], "floor", size=size, colour=self.theme.role(role))
+    def _role_word(self, role: str, text: str, at: Array, size: float = 0.5) -> Label:
+        """Return a word before a place on the floor, which faces the eye, in a role's colour."""
+        return number_at(text, at * [1, 0, 1], "air", size=size, colour=self.theme.role(role))
 
     # One more token
 
@@ -207,8 +207,8 @@ class KVCache(Stage):
             name, beside = _("likely"), self._at(0, -1.2, 3.8)
             number = fact("likely", share, to_a_tenth, beside=name, rank=self.rank)
             shares = [
-                number_at(text, beside + up * UP, "stands", size=size, turn=FACING)
-                for text, up, size in ((number, 1.1, 1.3), (name, 0.1, 0.8))
+                number_at(text, beside, "air", size=size).shift(up * UP)
+                for text, up, size in ((number, 0.4, 1.1), (name, -0.5, 0.5))
             ]
         seat = "balcony" if tall else "shoulder"
         self.camera.shot = self.see_from(seat, *words[-NEAREST:]).shot
@@ -254,7 +254,7 @@ class KVCache(Stage):
     def one_new_row(self) -> None:
         """Like every word before it, “{word}” makes a [query], a [key] and a [value]: one new row
         of each. The others were there already."""
-        width, gap, height, size = (2.3, 1.6, 1.3, 0.8) if self.frame.tall else (7.4, 1.35, 0.9, 1)
+        width, gap, height = (2.3, 1.6, 1.3) if self.frame.tall else (7.4, 1.35, 0.9)
         look: dict[str, Any] = {"width": width, "height": height}
         query, keys, values = map(self._matrix, "QKV")
         aside = (width / 2 + 0.25) * RIGHT
@@ -272,7 +272,7 @@ class KVCache(Stage):
             ("value", _("value"), value.points[0], value),
         ]
         self.labels = [
-            self._floor_word(role, text, at + 0.85 * OUT, size) for role, text, at, _row in roles
+            self._role_word(role, text, at + 0.85 * OUT) for role, text, at, _row in roles
         ]
         words, first = self.sentence, len(self.words) - len(self.sentence)
         self.sentence = [
@@ -309,9 +309,9 @@ class KVCache(Stage):
         """Its query reads all [keys], for where to look, and all [values], for what to take. No
         [older] query is needed again, so only keys and values are [kept]: the KV cache."""
         keys, values, query = self.keys, self.values, self.query
-        size = 0.72 if self.frame.tall else 1.3
+        size = 0.5 if self.frame.tall else 0.7
         labels = [
-            self._floor_word(role, text, rows[-1].points[0] - 0.1 * OUT, size)
+            self._role_word(role, text, rows[-1].points[0] - 0.1 * OUT, size)
             for role, text, rows in (("key", _("keys"), keys), ("value", _("values"), values))
         ]
         new = [keys[-1], values[-1], self.sentence[-1]]
@@ -411,20 +411,27 @@ class KVCache(Stage):
         block = [body for pair in pairs for body in pair]
         half = pitch * count / 2
         lifted = self._lifted(pairs[-1], half)
-        at, ink = 0.35 * HEIGHT * UP + (DEPTH / 2 + 0.05) * OUT + 0.4 * LEFT, self.theme.background
-        if tall:  # on its dark side nothing could be read
-            at, ink = (HEIGHT + 0.1) * UP - half * OUT, self.theme.ink
-        size = number_at(self.facts["layers"], at, "stands", size=0.9, colour=ink)
-        middle = (lifted[0].points[0] + lifted[1].points[0]) / 2
+        # How high it is, and how long: above it and below it, or to the left in tall frames.
+        sizes = self.facts["layers"], self.facts["words"]
+        places = [HEIGHT * UP, DEPTH / 2 * OUT + half * RIGHT]
+        if tall:
+            places = [DEPTH / 2 * LEFT + each for each in (HEIGHT / 2 * UP + half * OUT, places[0])]
+        size, length = (
+            number_at(text, at, "air", size=0.6) for text, at in zip(sizes, places, strict=True)
+        )
+        for label, way in (
+            (size, 0.9 * UP),
+            (length, 0.7 * DOWN + (length.width / 2 + 0.3) * LEFT),
+        ):
+            label.shift((label.width / 2 + 0.25) * LEFT if tall else way)
         colour = own_colour(self.view.words[-1])
         hues = self.theme.key, self.theme.value
+        before = (lifted[0].points[0] + lifted[1].points[0]) / 2 + 1.25 * OUT
         words = [
-            number_at(
-                self.facts["words"], self._at(-4.3, -1.5, 0 if tall else 2.4), "floor", size=1.0
-            ),
-            number_at(self.words[-1], middle + 1.25 * OUT, "floor", size=1.2, colour=colour),
+            length,
+            number_at(self.words[-1], before, "air", size=0.7, colour=colour).shift(0.2 * DOWN),
             *(
-                number_at(text, body.top + 0.25 * UP, "stands", size=0.7, colour=hue)
+                number_at(text, body.top, "air", colour=hue).shift(0.5 * UP)
                 for text, body, hue in zip((_("keys"), _("values")), lifted, hues, strict=True)
             ),
         ]
@@ -478,11 +485,10 @@ class KVCache(Stage):
         cost = fact("cost", token_bytes(meta), readable_bytes, beside=ours)
         there = (small[0].top + small[1].top) / 2 + depth / 2 * IN
         own_words = [
-            number_at(text, there + up * UP, "stands", size=size, turn=-20)
-            for text, up, size in ((cost, 1.05, 1.2), (ours, 0.1, 0.8))
+            number_at(text, there, "air", size=size).shift(up * UP)
+            for text, up, size in ((cost, 1.1, 0.8), (ours, 0.4, 0.5))
         ]
         size, name, heads, layers, more = words = self._words_of_large()
-        self.named = size, name
         self.play(
             self.see_from("table", *small, *own_words),
             *self.leave(*self.block[-2:]),
@@ -541,19 +547,18 @@ class KVCache(Stage):
         share = LATENT.size() / EVERY_HEAD.size()
         box = glow(plates((high - low) * [1, share, 1], mixed(self.theme.glass, "#ffffff", 0.25)))
         box.is_light = True
-        # Where no edge of the glass crosses them.
-        way = (0.225 if self.frame.tall else 0.06) * high * UP + 0.06 * large.width * RIGHT
-        ink = self.theme.background if self.theme.lit else self.theme.ink
-        mark = number_at("?", box.top + 0.02 * UP, "floor", size=0.4 * large.width, colour=ink)
+        mark = number_at("?", 0.25 * high * UP, "stands", size=0.6 * high[1], turn=16)
+        lines = (EVERY_HEAD.size_fact(LARGE_NAME), 1.35, 0.8), (LARGE_NAME, 0.6, 0.5)
+        far, dim = high * UP + low * OUT, self.theme.muted  # the upper edge behind
+        named = [
+            number_at(text, far, "air", size=size, colour=dim).shift(up * UP)
+            for text, up, size in lines
+        ]
         self.play(
-            *self.leave(*self.large, *self.named),
-            *(
-                name.animate.set_color(self.theme.muted).scale(0.75).shift(way)
-                for name in self.named
-            ),
-            self.see_from("balcony", glass, box),
+            *self.leave(*self.large),
+            self.see_from("balcony", glass, box, *named),
             self.light_up(box),
-            Appear(glass),
+            *map(Appear, (glass, *named)),
             run_time=2,
         )
         self.wait_for("this")

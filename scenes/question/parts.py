@@ -153,7 +153,8 @@ def on_floor(tokens: Sequence[str], words: Sequence[TextLine], *, upright: bool)
     for line, token in zip(at, tokens, strict=True):
         slab = mirrored(Slab(token, height=tall, colour=own_colour(token)))
         if (label := slab.word) is not None:  # an empty token has none
-            label.scale(1.4).shrink_to(0.94 * slab.width)
+            room = 0.94 * slab.width  # of the slab as it is made, before its word grows
+            label.scale(1.4).shrink_to(room)
         # Nearer to the background, so that coloured words can be read.
         slab.colours[0] += 0.7 * (ground - slab.colours[0])
         slab.is_light = current_theme().lit
